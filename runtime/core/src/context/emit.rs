@@ -1,0 +1,115 @@
+//! Emissions: events on their way out with the unit.
+
+use crate::codec::Codec;
+use crate::context::Context;
+use crate::event::Event;
+use crate::handler::HandlerError;
+use crate::headers::{self, Headers};
+use crate::id::{EventId, IdBase};
+use crate::outputs::Address;
+use crate::partitioner::partition_for;
+use crate::unit::Unit;
+
+impl Context<'_> {
+    /// Emits an event. It becomes visible if and only if the unit commits. An event type that the service does not declare
+    /// with `emits` fails the attempt for good.
+    pub fn emit<E: Event>(&mut self, event: E) {
+        if let Err(error) = self.unit.emit(&event) {
+            self.fail(error);
+        }
+    }
+
+    /// Writes a record of the handler's own making to a topic declared with `emits_to`. Nothing is added to its headers.
+    pub fn emit_raw(&mut self, topic: &str, key: Option<&[u8]>, headers: &Headers, value: Option<&[u8]>) {
+        let declared = self.unit.home.env.service.output_topics.iter().position(|known| **known == *topic);
+        match declared {
+            Some(place) => {
+                let address = self.unit.address(u16::try_from(place).expect("checked by the builder"), key);
+                self.unit.outputs.push_raw(address, key, headers, value);
+            }
+            None => {
+                let service = &self.unit.home.env.service.name;
+                let message = format!("topic {topic} is not declared; add .emits_to({topic:?}) to service {service}");
+                self.fail(HandlerError::permanent(message));
+            }
+        }
+    }
+}
+
+impl Unit {
+    /// The id of this unit's output number `index`.
+    pub(crate) fn id(&mut self, index: u32) -> EventId {
+        let base = match self.id_base {
+            Some(base) => base,
+            None => {
+                let service = &self.home.env.service.name;
+                let base = match (self.record.headers.get(headers::SOURCE), self.record.headers.get(headers::ID)) {
+                    (source, Some(id)) => {
+                        IdBase::of(service, &self.registered().name, &[source.unwrap_or_default(), b"\0", id].concat())
+                    }
+                    (_, None) => IdBase::of(service, &self.registered().name, self.own_id().as_bytes()),
+                };
+                *self.id_base.insert(base)
+            }
+        };
+        EventId::derive(base, index)
+    }
+
+    /// The id of a record whose headers name none: the topic's own id, the partition and the offset.
+    fn own_id(&self) -> String {
+        let topic = self.home.env.topic_id(&self.source.topic);
+        format!("{topic}/{}/{}", self.source.partition, self.record.offset)
+    }
+
+    fn address(&self, topic: u16, key: Option<&[u8]>) -> Address {
+        let partitions = self.home.env.output_partitions[usize::from(topic)];
+        let partition = match key {
+            Some(key) => partition_for(key, partitions),
+            // No key, no order: outputs without one stay spread as their inputs are.
+            None => self.home.shard % partitions,
+        };
+        Address { topic, partition, timestamp: self.now }
+    }
+
+    fn emit<E: Event>(&mut self, event: &E) -> Result<(), HandlerError> {
+        let env = std::rc::Rc::clone(&self.home.env);
+        let Some(emitted) = env.service.emitted::<E>() else {
+            let message = format!(
+                "event {} is not declared; add .emits::<{}>() to service {}",
+                E::NAME,
+                std::any::type_name::<E>(),
+                env.service.name
+            );
+            return Err(HandlerError::permanent(message));
+        };
+        let codec = emitted.codec.downcast_ref::<E::Codec>().expect("the builder put the event's own codec there");
+        let id = self.id(u32::try_from(self.outputs.len()).expect("fewer than 2^32 outputs of one unit")).to_text();
+        let key = event.key();
+        let address = self.address(emitted.topic, key.as_deref());
+        let own_id;
+        let cause = match self.record.headers.get(headers::ID) {
+            Some(id) => id,
+            None => {
+                own_id = self.own_id();
+                own_id.as_bytes()
+            }
+        };
+        let correlation = self.record.headers.get(headers::CORRELATION_ID).unwrap_or(cause);
+        let trace = self.record.headers.get(headers::TRACE_PARENT);
+        let write_headers = |block: &mut Vec<u8>| {
+            block.extend_from_slice(&emitted.headers);
+            headers::write(block, headers::ID, Some(&id));
+            headers::write(block, headers::TIME, Some(env.time_text().as_bytes()));
+            if let Some(text) = key.as_deref().filter(|key| std::str::from_utf8(key).is_ok()) {
+                headers::write(block, headers::PARTITION_KEY, Some(text));
+            }
+            headers::write(block, headers::CORRELATION_ID, Some(correlation));
+            headers::write(block, headers::CAUSATION_ID, Some(cause));
+            if let Some(trace) = trace {
+                headers::write(block, headers::TRACE_PARENT, Some(trace));
+            }
+        };
+        let pushed = self.outputs.push(address, key.as_deref(), write_headers, |value| codec.encode(event, value).map(|()| true));
+        pushed.map_err(|error| HandlerError::permanent(format!("event {} cannot be written: {error}", E::NAME)))
+    }
+}

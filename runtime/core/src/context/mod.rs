@@ -1,0 +1,230 @@
+//! The context: all that a handler may touch.
+
+mod emit;
+mod entries;
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::code::{Code, Coded};
+use crate::handler::HandlerError;
+use crate::headers::{self, Headers};
+use crate::ports::{Committing, Entry, KeyRange};
+use crate::record::Position;
+use crate::state::{Cell, cell_suffix, decode, encode};
+use crate::time::Timestamp;
+use crate::unit::Unit;
+
+pub use entries::Entries;
+
+/// What a handler may touch: state of the record's key, emissions, time, chance and ids, and what is known of the record.
+///
+/// Everything done through it happens once, if and only if the unit commits. Time is the same for all units of a commit.
+pub struct Context<'a> {
+    unit: &'a mut Unit,
+}
+
+/// What is known of the record being handled beside its event.
+#[derive(Debug, Clone, Copy)]
+pub struct Metadata<'a> {
+    unit: &'a Unit,
+}
+
+impl<'a> Metadata<'a> {
+    /// Where the record stands.
+    pub fn position(&self) -> Position {
+        self.unit.position()
+    }
+
+    /// The record's own timestamp.
+    pub fn timestamp(&self) -> Timestamp {
+        self.unit.record.timestamp
+    }
+
+    /// The record's key.
+    pub fn key(&self) -> Option<&'a [u8]> {
+        self.unit.record.key.as_deref()
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> &'a Headers {
+        &self.unit.record.headers
+    }
+
+    /// The event's id, if its headers name one.
+    pub fn id(&self) -> Option<&'a str> {
+        self.unit.record.headers.text(headers::ID)
+    }
+
+    /// Who emitted the event, if its headers say so.
+    pub fn source(&self) -> Option<&'a str> {
+        self.unit.record.headers.text(headers::SOURCE)
+    }
+
+    /// The id of the event that began the whole process; the event's own where it began one.
+    pub fn correlation_id(&self) -> Option<&'a str> {
+        self.unit.record.headers.text(headers::CORRELATION_ID).or_else(|| self.id())
+    }
+}
+
+impl std::fmt::Debug for Unit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Unit({})", self.position())
+    }
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(unit: &'a mut Unit) -> Self {
+        Self { unit }
+    }
+
+    /// What is known of the record.
+    pub fn metadata(&self) -> Metadata<'_> {
+        Metadata { unit: self.unit }
+    }
+
+    /// The time of this unit: a replay sees the same.
+    pub fn now(&self) -> Timestamp {
+        self.unit.now
+    }
+
+    /// 64 random bits from the runtime's seeded source.
+    pub fn random(&self) -> u64 {
+        self.unit.home.env.random.next()
+    }
+
+    /// The number of this attempt, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.unit.attempt
+    }
+
+    /// A key that is the same for every attempt and every replay of this unit, for calls to the outside that accept one.
+    pub fn idempotency_key(&mut self) -> String {
+        self.unit.id(u32::MAX).to_string()
+    }
+
+    /// Runs work that blocks on a thread of its own and waits for its result. The work may run more than once.
+    pub async fn blocking<T, F>(&self, work: F) -> Result<T, HandlerError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let (send, receive) = futures_channel::oneshot::channel();
+        self.unit.home.env.blocking.run(Box::new(move || {
+            // Nobody waits any more when the unit was interrupted; the result is of no use then.
+            let _ = send.send(work());
+        }));
+        receive.await.map_err(|_| HandlerError::transient("the blocking work panicked or was abandoned"))
+    }
+
+    /// The value of a cell of this key; `None` if it was never set.
+    pub async fn get<T: DeserializeOwned>(&mut self, cell: Cell<T>) -> Result<Option<T>, HandlerError> {
+        match self.read(cell_suffix(cell.name())).await? {
+            Some(value) => self.readable(cell.name(), decode(&value)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Sets a cell of this key.
+    pub fn set<T: Serialize>(&mut self, cell: Cell<T>, value: T) {
+        match encode(&value) {
+            Ok(bytes) => self.write(cell_suffix(cell.name()), Some(bytes.into())),
+            Err(error) => {
+                let message = format!("the value for cell {} cannot be written: {error}", cell.name());
+                self.fail(HandlerError::permanent(message));
+            }
+        }
+    }
+
+    /// Removes a cell of this key.
+    pub fn clear<T>(&mut self, cell: Cell<T>) {
+        self.write(cell_suffix(cell.name()), None);
+    }
+
+    /// Something went wrong in a call that answers nothing: the attempt cannot succeed any more.
+    fn fail(&mut self, error: HandlerError) {
+        self.unit.fault.get_or_insert(error);
+    }
+
+    fn write(&mut self, suffix: Vec<u8>, value: Option<Bytes>) {
+        if self.unit.state.is_some() {
+            self.unit.writes.insert(suffix.into(), value);
+        } else {
+            self.fail(self.no_key());
+        }
+    }
+
+    fn no_key(&self) -> HandlerError {
+        HandlerError::permanent(format!("{} has no key, and only a key has state", self.unit.position()))
+    }
+
+    /// The newest value: written by this attempt, by a completed unit of this key, or committed.
+    async fn read(&mut self, suffix: Vec<u8>) -> Result<Option<Bytes>, HandlerError> {
+        if let Some(value) = self.unit.writes.get(&suffix[..]) {
+            return Ok(value.clone());
+        }
+        let Some(key) = self.unit.state_key(&suffix) else { return Err(self.no_key()) };
+        if let Some(transaction) = &mut self.unit.transaction {
+            return transaction.get(&key).await.map_err(HandlerError::fatal);
+        }
+        let (home, id) = (&self.unit.home, self.unit.state.as_ref().expect("a state key was made of it"));
+        if let Some(value) = home.memory.borrow_mut().get(id, &suffix) {
+            return Ok(value);
+        }
+        let Committing::Batch(commits) = &home.env.commits else { unreachable!("units that commit have a transaction") };
+        let value = commits.get(home.shard, &key).map_err(HandlerError::fatal)?;
+        home.memory.borrow_mut().remember(id, suffix.into(), value.clone());
+        Ok(value)
+    }
+
+    /// The first `limit` entries whose suffix lies in `range`, newest values, in order.
+    async fn read_range(&mut self, range: KeyRange, limit: usize) -> Result<Vec<Entry>, HandlerError> {
+        let Some(prefix) = self.unit.state_key(&[]) else { return Err(self.no_key()) };
+        let full = |bound: &Bound<Bytes>| match bound {
+            Bound::Included(suffix) => Bound::Included([&prefix, &suffix[..]].concat().into()),
+            Bound::Excluded(suffix) => Bound::Excluded([&prefix, &suffix[..]].concat().into()),
+            Bound::Unbounded => unreachable!("ranges lie inside one map"),
+        };
+        let full_range = KeyRange { start: full(&range.start), end: full(&range.end) };
+        let mut newer = match self.unit.transaction {
+            Some(_) => std::collections::BTreeMap::new(),
+            None => {
+                let id = self.unit.state.as_ref().expect("a state key was made of it");
+                self.unit.home.memory.borrow().range(id, &range).into_iter().collect()
+            }
+        };
+        let bounds = (range.start.clone(), range.end.clone());
+        newer.extend(self.unit.writes.range(bounds).map(|(suffix, value)| (suffix.clone(), value.clone())));
+        // Each newer entry can hide at most one committed one.
+        let wanted = limit.saturating_add(newer.len());
+        let committed = match &mut self.unit.transaction {
+            Some(transaction) => transaction.scan(&full_range, wanted).await,
+            None => {
+                let home = &self.unit.home;
+                let Committing::Batch(commits) = &home.env.commits else {
+                    unreachable!("units that commit have a transaction")
+                };
+                commits.scan(home.shard, &full_range, wanted)
+            }
+        };
+        for (key, value) in committed.map_err(HandlerError::fatal)? {
+            newer.entry(key.slice(prefix.len()..)).or_insert(Some(value));
+        }
+        Ok(newer.into_iter().filter_map(|(suffix, value)| Some((suffix, value?))).take(limit).collect())
+    }
+
+    /// A stored value that cannot be read stops the shard: going on would overwrite it.
+    fn readable<T>(&mut self, name: &str, value: Result<T, crate::state::Unreadable>) -> Result<T, HandlerError> {
+        value.map_err(|error| {
+            let handler = &self.unit.registered().name;
+            let key = self.unit.record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            let message = format!("{name} of handler {handler}, key {key:?}, cannot be read: {error}");
+            let fatal = HandlerError::fatal(Coded::new(Code::STATE_UNREADABLE, message));
+            self.fail(fatal.clone());
+            fatal
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! From a record to the handler of its event type: the seam where types are erased.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+
+use crate::code::Coded;
+use crate::codec::{Codec, CodecError};
+use crate::context::Context;
+use crate::event::Event;
+use crate::handler::{Handler, HandlerError};
+
+/// Why an attempt did not succeed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The record's bytes are not an event of the type it names.
+    Undecodable(CodecError),
+    /// The handler, or the runtime under it, failed.
+    Handler(HandlerError),
+}
+
+/// Decodes a record's value and runs the handler of its type.
+pub(crate) trait Route: Send + Sync {
+    /// One attempt.
+    fn call<'a>(&'a self, value: &'a Bytes, cx: &'a mut Context<'_>) -> LocalBoxFuture<'a, Result<(), Failure>>;
+}
+
+/// The route of event type `E` to handler `H`.
+pub(crate) struct TypedRoute<E: Event, H> {
+    codec: E::Codec,
+    handler: Arc<H>,
+}
+
+impl<E: Event, H: Handler<E>> TypedRoute<E, H> {
+    pub(crate) fn open(handler: Arc<H>) -> Result<Box<dyn Route>, Coded> {
+        Ok(Box::new(Self { codec: E::Codec::open()?, handler }))
+    }
+}
+
+impl<E: Event, H: Handler<E>> Route for TypedRoute<E, H> {
+    fn call<'a>(&'a self, value: &'a Bytes, cx: &'a mut Context<'_>) -> LocalBoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let event = self.codec.decode(value).map_err(Failure::Undecodable)?;
+            self.handler.handle(&event, cx).await.map_err(Failure::Handler)
+        })
+    }
+}

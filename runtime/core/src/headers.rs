@@ -1,0 +1,185 @@
+//! Record headers: their names, and one compact block that holds them.
+//!
+//! A block is a run of headers. Each begins with a byte: a header whose name is in [`KNOWN`] is written as its place in
+//! that list plus one; any other begins with 0, the length of its name and the name. The length of the value plus one
+//! follows (0: no value), then the value. Lengths are LEB128 varints. Blocks are stored on disk by the embedded log, so
+//! [`KNOWN`] may only grow at its end.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+/// `CloudEvents` version, always `1.0`.
+pub const SPEC_VERSION: &str = "ce_specversion";
+/// The event type's name.
+pub const TYPE: &str = "ce_type";
+/// The event's id, unique within its source.
+pub const ID: &str = "ce_id";
+/// Who emitted the event.
+pub const SOURCE: &str = "ce_source";
+/// When the event was emitted, RFC 3339.
+pub const TIME: &str = "ce_time";
+/// How the value is encoded.
+pub const CONTENT_TYPE: &str = "content-type";
+/// The record key, as text, where it is text.
+pub const PARTITION_KEY: &str = "ce_partitionkey";
+/// The id of the event that began the whole process.
+pub const CORRELATION_ID: &str = "ce_correlationid";
+/// The id of the event whose handling emitted this one.
+pub const CAUSATION_ID: &str = "ce_causationid";
+/// W3C trace context.
+pub const TRACE_PARENT: &str = "traceparent";
+
+/// The names that take one byte in a block. Append only.
+pub const KNOWN: [&str; 10] = [
+    SPEC_VERSION,
+    TYPE,
+    ID,
+    SOURCE,
+    TIME,
+    CONTENT_TYPE,
+    PARTITION_KEY,
+    CORRELATION_ID,
+    CAUSATION_ID,
+    TRACE_PARENT,
+];
+
+/// The headers of a record: a view on an encoded block.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Headers(Bytes);
+
+impl Headers {
+    /// Wraps an encoded block. What cannot be read ends the iteration; use [`Headers::is_whole`] on foreign bytes.
+    pub const fn from_bytes(block: Bytes) -> Self {
+        Self(block)
+    }
+
+    /// Builds a block from names and values.
+    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Self {
+        let mut block = Vec::new();
+        for (name, value) in pairs {
+            write(&mut block, name, value);
+        }
+        Self(block.into())
+    }
+
+    /// The encoded block.
+    pub const fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// Whether every byte of the block belongs to a readable header.
+    pub fn is_whole(&self) -> bool {
+        let mut iter = self.iter();
+        while iter.next().is_some() {}
+        iter.rest.is_empty()
+    }
+
+    /// The headers in the order they were written.
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { rest: &self.0 }
+    }
+
+    /// The value of the first header of that name that has one.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find_map(|(found, value)| if found == name { value } else { None })
+    }
+
+    /// The value of the first header of that name, where it is UTF-8 text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(name, value)| (name, value.map(String::from_utf8_lossy)))).finish()
+    }
+}
+
+/// Goes through the headers of a block.
+#[derive(Debug, Clone)]
+pub struct Iter<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iter<'a> {
+    /// Reads one header; `None` leaves `rest` undefined.
+    fn read(rest: &mut &'a [u8]) -> Option<(&'a str, Option<&'a [u8]>)> {
+        let (&first, tail) = rest.split_first()?;
+        *rest = tail;
+        let name = if first == 0 {
+            let length = read_varint(rest)?;
+            std::str::from_utf8(take(rest, length)?).ok()?
+        } else {
+            KNOWN.get(usize::from(first) - 1)?
+        };
+        let value = match read_varint(rest)? {
+            0 => None,
+            length => Some(take(rest, length - 1)?),
+        };
+        Some((name, value))
+    }
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (&'a str, Option<&'a [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut rest = self.rest;
+        let header = Self::read(&mut rest)?;
+        self.rest = rest;
+        Some(header)
+    }
+}
+
+/// Appends one header to a block.
+pub fn write(block: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
+    match KNOWN.iter().position(|known| *known == name) {
+        Some(place) => block.push(u8::try_from(place + 1).expect("fewer than 255 known names")),
+        None => {
+            block.push(0);
+            write_varint(block, name.len());
+            block.extend_from_slice(name.as_bytes());
+        }
+    }
+    match value {
+        None => block.push(0),
+        Some(value) => {
+            write_varint(block, value.len() + 1);
+            block.extend_from_slice(value);
+        }
+    }
+}
+
+/// Appends a length as an LEB128 varint.
+pub fn write_varint(into: &mut Vec<u8>, mut value: usize) {
+    while value >= 0x80 {
+        into.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    into.push(value as u8);
+}
+
+/// Takes an LEB128 varint off the front.
+pub fn read_varint(from: &mut &[u8]) -> Option<usize> {
+    let mut value = 0_usize;
+    for shift in (0..usize::BITS).step_by(7) {
+        let (&byte, tail) = from.split_first()?;
+        *from = tail;
+        value |= usize::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn take<'a>(from: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (head, tail) = from.split_at_checked(length)?;
+    *from = tail;
+    Some(head)
+}
+
+#[cfg(test)]
+mod tests;

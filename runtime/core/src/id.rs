@@ -1,0 +1,68 @@
+//! Event ids that a replay makes again.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// The id of an event that a unit emits. Printed as a UUID of version 8 (RFC 9562: a form of the maker's own).
+///
+/// It derives from the service, the handler, the id of what caused the unit, and the event's place among the unit's
+/// outputs, so running the unit again makes the same ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EventId(u128);
+
+/// The bits of a UUID that say its version and variant.
+const UUID_MASK: u128 = (0xf << 76) | (0b11 << 62);
+/// Version 8, variant of RFC 9562.
+const UUID_BITS: u128 = (0x8 << 76) | (0b10 << 62);
+
+impl EventId {
+    /// The id of output number `index` of a unit.
+    pub fn derive(base: IdBase, index: u32) -> Self {
+        let sum = base.0.wrapping_add(u128::from(index));
+        Self((sum & !UUID_MASK) | UUID_BITS)
+    }
+
+    /// The 36 characters of the id.
+    pub fn to_text(self) -> [u8; 36] {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b'-'; 36];
+        let mut place = 0;
+        for (index, byte) in self.0.to_be_bytes().into_iter().enumerate() {
+            if matches!(index, 4 | 6 | 8 | 10) {
+                place += 1;
+            }
+            text[place] = HEX[usize::from(byte >> 4)];
+            text[place + 1] = HEX[usize::from(byte & 0xf)];
+            place += 2;
+        }
+        text
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.to_text()).expect("hex digits and dashes"))
+    }
+}
+
+/// What all outputs of one unit share; hashed once per unit, and only when the unit emits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdBase(u128);
+
+impl IdBase {
+    /// Derives the base of the unit that `handler` of `service` runs because of `cause`.
+    pub fn of(service: &str, handler: &str, cause: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        for part in [service.as_bytes(), handler.as_bytes(), cause] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let digest = hash.finalize();
+        let (head, _) = digest.split_first_chunk::<16>().expect("a digest of 32 bytes");
+        Self(u128::from_be_bytes(*head))
+    }
+}
+
+#[cfg(test)]
+mod tests;

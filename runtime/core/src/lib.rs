@@ -1,0 +1,34 @@
+//! The pure heart of tidemill.
+//!
+//! Nothing in this crate knows a broker, a file, a socket, a wall clock or a thread. What it needs from the outside
+//! comes through the [`ports`]; what it decides, it decides the same way every time it is given the same input.
+//!
+//! A record enters through [`ports::Log`], the [`worker`] hands it to a shard, the shard runs it as one unit of work
+//! through one [`handler`], and the unit leaves through a commit port: state changes, emitted records and
+//! progress in one atomic act.
+
+pub mod code;
+pub mod codec;
+pub mod context;
+pub mod event;
+pub mod handler;
+pub mod headers;
+pub mod id;
+pub mod layer;
+pub mod limits;
+pub mod outputs;
+pub mod partitioner;
+pub mod ports;
+pub mod progress;
+pub mod publisher;
+pub mod record;
+pub mod retry;
+pub mod service;
+pub mod state;
+pub mod time;
+pub mod worker;
+
+mod lane;
+mod shard;
+mod unit;
+

@@ -1,0 +1,45 @@
+//! Named bounds: memory and delay do not grow with the backlog.
+
+use std::time::Duration;
+
+/// One mebibyte.
+const MIB: usize = 1024 * 1024;
+
+/// The bounds of one worker. What they bound is held back, never dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Units under way at once whose handlers wait for something.
+    pub in_flight: usize,
+    /// Records queued behind the unit under way in one lane.
+    pub lane_queue: usize,
+    /// Bytes of records read and not yet taken by a lane.
+    pub read_ahead: usize,
+    /// Taken records of one partition that are not done.
+    pub undone: usize,
+    /// Bytes of outputs and state changes in one commit.
+    pub commit_bytes: usize,
+    /// The longest time between two commits under load.
+    pub commit_interval: Duration,
+    /// How long a commit waits for more units once the input is drained.
+    pub commit_linger: Duration,
+    /// Bytes of committed state kept in memory for reading it again.
+    pub state_cache: usize,
+    /// How long a handler may take for one attempt.
+    pub handler_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            in_flight: 1_000,
+            lane_queue: 1_000,
+            read_ahead: 8 * MIB,
+            undone: 10_000,
+            commit_bytes: 8 * MIB,
+            commit_interval: Duration::from_millis(100),
+            commit_linger: Duration::from_millis(2),
+            state_cache: 32 * MIB,
+            handler_timeout: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The broker port: joins groups, publishes, and tells about topics.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::code::Coded;
+use crate::outputs::Outputs;
+use crate::ports::{BatchCommit, Entry, KeyRange, Log, Subscription, UnitCommit};
+use crate::record::TopicPartition;
+use crate::time::Timestamp;
+
+/// How a member's units are committed.
+#[derive(Clone)]
+pub enum Committing {
+    /// Many completed units at once.
+    Batch(Rc<dyn BatchCommit>),
+    /// Each unit in its own transaction.
+    Unit(Rc<dyn UnitCommit>),
+}
+
+/// One member of a group: its log and its commits, which share one ownership.
+pub struct Member {
+    /// Records and ownership.
+    pub log: Box<dyn Log>,
+    /// Where completed units go.
+    pub commits: Committing,
+}
+
+/// How far a group is behind in one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lag {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Records that the group has not done and committed.
+    pub records: u64,
+}
+
+/// A place that holds topics and groups. Shared by threads; what it opens stays on the thread that opened it.
+#[async_trait]
+pub trait Broker: Send + Sync {
+    /// Joins a group. The member owns nothing until its log says so.
+    fn join(&self, subscription: Subscription) -> Result<Member, Coded>;
+
+    /// Topics and positions.
+    fn topics(&self) -> Arc<dyn Topics>;
+
+    /// Makes records durable in one atomic act, outside any group.
+    async fn publish(&self, outputs: Outputs) -> Result<(), Coded>;
+
+    /// How far a group is behind in each partition of these topics. Read so that all zeros mean: at one moment, the group
+    /// had done and committed everything there was.
+    async fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded>;
+
+    /// The first `limit` committed state entries of one shard of a group, in key order. The group need not run.
+    async fn state(&self, group: &str, shard: u32, range: &KeyRange, limit: usize) -> Result<Vec<Entry>, Coded>;
+}
+
+/// What is known of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicInfo {
+    /// How many partitions it has.
+    pub partitions: u32,
+    /// The topic's own id: another one when a topic of the same name is made again.
+    pub id: Arc<str>,
+}
+
+/// Topics and positions.
+#[async_trait]
+pub trait Topics: Send + Sync {
+    /// What is known of a topic, if it exists.
+    async fn describe(&self, topic: &str) -> Result<Option<TopicInfo>, Coded>;
+
+    /// Creates a topic. One that exists with as many partitions is fine.
+    async fn create(&self, topic: &str, partitions: u32) -> Result<(), Coded>;
+
+    /// The oldest offset that is there, and one past the newest.
+    async fn offsets(&self, partition: &TopicPartition) -> Result<(u64, u64), Coded>;
+
+    /// The offset of the first record with this timestamp or a later one, if there is one.
+    async fn offset_at(&self, partition: &TopicPartition, at: Timestamp) -> Result<Option<u64>, Coded>;
+}

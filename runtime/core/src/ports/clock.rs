@@ -1,0 +1,61 @@
+//! Time, chance and threads, injected.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::time::Timestamp;
+
+/// The only source of time.
+pub trait Clock {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+
+    /// Completes when `duration` has passed.
+    fn sleep(&self, duration: Duration) -> LocalBoxFuture<'static, ()>;
+}
+
+/// The only source of chance.
+pub trait Random {
+    /// 64 evenly distributed bits.
+    fn next(&self) -> u64;
+}
+
+/// Threads for work that would block a worker.
+pub trait Blocking {
+    /// Runs `job` somewhere else than on the worker's thread.
+    fn run(&self, job: Box<dyn FnOnce() + Send>);
+}
+
+/// What a worker writes before and after it polls a handler, for a watchdog on another thread to read.
+///
+/// The number is odd while a handler is polled; the watchdog sees a handler that blocks its thread as an odd number that
+/// stays. No clock is needed on the worker's side.
+#[derive(Debug, Default)]
+pub struct Heartbeat {
+    beats: AtomicU64,
+    handler: AtomicU64,
+}
+
+impl Heartbeat {
+    /// A handler, by its place in the service, is about to be polled.
+    pub fn enter(&self, handler: usize) {
+        self.handler.store(handler as u64, Ordering::Relaxed);
+        let beats = self.beats.load(Ordering::Relaxed);
+        self.beats.store(beats + 1, Ordering::Release);
+    }
+
+    /// The handler gave the thread back.
+    pub fn leave(&self) {
+        let beats = self.beats.load(Ordering::Relaxed);
+        self.beats.store(beats + 1, Ordering::Release);
+    }
+
+    /// The number of changes so far and, while a handler is being polled, that handler's place in the service.
+    pub fn read(&self) -> (u64, Option<usize>) {
+        let beats = self.beats.load(Ordering::Acquire);
+        let handler = usize::try_from(self.handler.load(Ordering::Relaxed)).ok();
+        (beats, handler.filter(|_| beats % 2 == 1))
+    }
+}

@@ -1,0 +1,17 @@
+//! The ports: everything the core needs from outside, as narrow object-safe traits.
+//!
+//! Each port has one conformance suite in `tidemill-testkit` that every adapter passes.
+
+mod broker;
+mod clock;
+mod commit;
+mod log;
+mod observer;
+mod store;
+
+pub use broker::{Broker, Committing, Lag, Member, TopicInfo, Topics};
+pub use clock::{Blocking, Clock, Heartbeat, Random};
+pub use commit::{Answer, BatchCommit, CommitBatch, ShardCommit, UnitCommit, UnitEffects, UnitTransaction};
+pub use log::{Generation, Log, LogEvent, Start, Subscription};
+pub use observer::{Committed, NoObserver, Observer, Retrying, UnitEnded};
+pub use store::{Change, Durability, Entry, KeyRange, Store};

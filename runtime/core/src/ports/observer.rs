@@ -1,0 +1,73 @@
+//! The observer port: one method for each thing that happens, empty unless somebody wants it.
+
+use std::time::Duration;
+
+use crate::code::Coded;
+use crate::record::{Position, TopicPartition};
+
+/// How one unit ended well or badly. Interrupted units are reported as a number, with their shard.
+#[derive(Debug)]
+pub struct UnitEnded<'a> {
+    /// The handler's name.
+    pub handler: &'a str,
+    /// The shard.
+    pub shard: u32,
+    /// The record.
+    pub position: &'a Position,
+    /// What ended it, if it did not end well.
+    pub failure: Option<&'a Coded>,
+}
+
+/// An attempt failed and another follows.
+#[derive(Debug)]
+pub struct Retrying<'a> {
+    /// The handler's name.
+    pub handler: &'a str,
+    /// The record.
+    pub position: &'a Position,
+    /// The number of the attempt that failed, from 1.
+    pub attempt: u32,
+    /// How long the lane waits before the next.
+    pub delay: Duration,
+    /// Why it failed.
+    pub cause: &'a str,
+}
+
+/// A commit went through.
+#[derive(Debug, Clone, Copy)]
+pub struct Committed {
+    /// Units in it.
+    pub units: usize,
+    /// Records it emitted.
+    pub outputs: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Sees what a worker does. Called on the worker's thread: an observer must not block.
+pub trait Observer: Send + Sync {
+    /// Whether [`Observer::unit_ended`] is wanted for units that ended well; without, only failures are reported.
+    fn wants_units(&self) -> bool {
+        false
+    }
+    /// A shard has all its partitions and its state, and runs.
+    fn shard_started(&self, _shard: u32) {}
+    /// A shard has some of its partitions and waits for these.
+    fn shard_waits(&self, _shard: u32, _missing: &[TopicPartition]) {}
+    /// A shard ended here; `interrupted` units were under way or queued and will run elsewhere.
+    fn shard_ended(&self, _shard: u32, _interrupted: usize) {}
+    /// A unit ended.
+    fn unit_ended(&self, _unit: &UnitEnded<'_>) {}
+    /// An attempt failed and the lane waits for the next.
+    fn retrying(&self, _retrying: &Retrying<'_>) {}
+    /// A commit went through.
+    fn committed(&self, _commit: Committed) {}
+    /// A commit did not go through, and this follows.
+    fn commit_failed(&self, _cause: &Coded, _what_follows: &str) {}
+}
+
+/// An observer that looks away.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {}

@@ -1,0 +1,133 @@
+//! Publishing from programs that are not handlers.
+
+use std::any::{Any, TypeId};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::code::{Code, Coded};
+use crate::codec::Codec;
+use crate::event::Event;
+use crate::headers;
+use crate::outputs::{Address, Outputs};
+use crate::partitioner::partition_for;
+use crate::ports::Broker;
+use crate::time::Timestamp;
+
+/// An event type that the publisher has written before.
+struct Known {
+    type_id: TypeId,
+    topic: u16,
+    partitions: u32,
+    codec: Box<dyn Any + Send + Sync>,
+    headers: Vec<u8>,
+}
+
+/// Appends events to their topics, outside any service.
+///
+/// Events gather in memory until [`Publisher::flush`] makes all of them durable in one atomic act. One that is dropped
+/// without a flush has published nothing since the last.
+pub struct Publisher {
+    broker: Arc<dyn Broker>,
+    source: String,
+    known: Vec<Known>,
+    topics: Vec<Arc<str>>,
+    pending: Outputs,
+    /// Spreads events without a key.
+    next: u32,
+}
+
+/// One event to be published.
+#[derive(Debug, Clone, Copy)]
+pub struct Publication<'a, E> {
+    /// The event.
+    pub event: &'a E,
+    /// Its id, unique within the publisher's source and the same whenever this event is published again.
+    pub id: &'a str,
+    /// When it happened; the record's timestamp.
+    pub time: Timestamp,
+}
+
+impl Publisher {
+    /// A publisher that signs its events with `source`, a URI reference such as `/shop/ingest`.
+    pub fn new(broker: Arc<dyn Broker>, source: impl Into<String>) -> Self {
+        let pending = Outputs::new(Arc::default());
+        Self { broker, source: source.into(), known: Vec::new(), topics: Vec::new(), pending, next: 0 }
+    }
+
+    /// How many events wait for a flush.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// The bytes of the events that wait for a flush.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending.bytes()
+    }
+
+    /// Prepares for events of type `E`: opens the codec and looks the topic up. Called once for each type, before the first
+    /// [`Publisher::publish`] of it.
+    pub async fn declare<E: Event>(&mut self) -> Result<(), Coded> {
+        let info = self.broker.topics().describe(E::TOPIC).await?.ok_or_else(|| {
+            let message = format!("topic {}, which {} is published to, does not exist", E::TOPIC, E::NAME);
+            Coded::new(Code::TOPIC_MISSING, message)
+        })?;
+        let place = self.topics.iter().position(|topic| **topic == *E::TOPIC).unwrap_or_else(|| {
+            self.topics.push(E::TOPIC.into());
+            self.topics.len() - 1
+        });
+        self.pending = std::mem::take(&mut self.pending).with_topics(self.topics.as_slice().into());
+        let mut block = Vec::new();
+        headers::write(&mut block, headers::TYPE, Some(E::NAME.as_bytes()));
+        headers::write(&mut block, headers::SPEC_VERSION, Some(b"1.0"));
+        headers::write(&mut block, headers::SOURCE, Some(self.source.as_bytes()));
+        headers::write(&mut block, headers::CONTENT_TYPE, Some(E::Codec::CONTENT_TYPE.as_bytes()));
+        self.known.push(Known {
+            type_id: TypeId::of::<E>(),
+            topic: u16::try_from(place).expect("a program publishes to fewer than 65,536 topics"),
+            partitions: info.partitions,
+            codec: Box::new(E::Codec::open()?),
+            headers: block,
+        });
+        Ok(())
+    }
+
+    /// Adds an event to those that wait for a flush.
+    pub fn publish<E: Event>(&mut self, publication: Publication<'_, E>) -> Result<(), Coded> {
+        let Publication { event, id, time } = publication;
+        let wanted = TypeId::of::<E>();
+        let Some(known) = self.known.iter().find(|known| known.type_id == wanted) else {
+            return Err(Coded::new(Code::BAD_SERVICE, format!("event {} is published without being declared", E::NAME)));
+        };
+        let codec = known.codec.downcast_ref::<E::Codec>().expect("declared with the event's own codec");
+        let key: Option<Cow<'_, [u8]>> = event.key();
+        let partition = match &key {
+            Some(key) => partition_for(key, known.partitions),
+            None => {
+                self.next = self.next.wrapping_add(1);
+                self.next % known.partitions
+            }
+        };
+        let address = Address { topic: known.topic, partition, timestamp: time };
+        let write_headers = |block: &mut Vec<u8>| {
+            block.extend_from_slice(&known.headers);
+            headers::write(block, headers::ID, Some(id.as_bytes()));
+            headers::write(block, headers::TIME, Some(time.to_string().as_bytes()));
+            if let Some(text) = key.as_deref().filter(|key| std::str::from_utf8(key).is_ok()) {
+                headers::write(block, headers::PARTITION_KEY, Some(text));
+            }
+        };
+        let pushed = self.pending.push(address, key.as_deref(), write_headers, |value| codec.encode(event, value).map(|()| true));
+        pushed.map_err(|error| {
+            Coded::new(Code::SCHEMA_MISMATCH, format!("event {} (id {id}) cannot be written: {error}", E::NAME))
+        })
+    }
+
+    /// Makes everything that waits durable, in one atomic act.
+    pub async fn flush(&mut self) -> Result<(), Coded> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let empty = Outputs::new(self.topics.as_slice().into());
+        self.broker.publish(std::mem::replace(&mut self.pending, empty)).await
+    }
+}

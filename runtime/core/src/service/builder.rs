@@ -1,0 +1,273 @@
+//! The declaration of a service.
+
+use std::any::TypeId;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::code::{Code, Coded};
+use crate::codec::Codec;
+use crate::event::Event;
+use crate::handler::{Handler, Route, TypedRoute};
+use crate::headers;
+use crate::layer::Layer;
+use crate::limits::Limits;
+use crate::retry::Retry;
+use crate::service::{Emitted, Input, Registered, RouteEntry, Service, Unknown};
+
+/// One event type that a handler takes: where it comes from and how it gets there.
+struct Taken {
+    topic: Arc<str>,
+    event: &'static str,
+    route: Result<Box<dyn Route>, Coded>,
+}
+
+/// A handler as declared, its type forgotten.
+struct Declared {
+    name: Arc<str>,
+    takes: Vec<Taken>,
+    in_order: bool,
+    timeout: Option<Duration>,
+    retry: Option<Retry>,
+    layers: Vec<Arc<dyn Layer>>,
+}
+
+/// Declares one handler of a service.
+pub struct HandlerBuilder<H> {
+    handler: Arc<H>,
+    declared: Declared,
+}
+
+impl<H: Send + Sync + 'static> HandlerBuilder<H> {
+    fn new(name: Arc<str>, handler: H) -> Self {
+        let declared =
+            Declared { name, takes: Vec::new(), in_order: false, timeout: None, retry: None, layers: Vec::new() };
+        Self { handler: Arc::new(handler), declared }
+    }
+
+    /// The handler takes events of type `E` from the event's own topic.
+    pub fn on<E: Event>(self) -> Self
+    where
+        H: Handler<E>,
+    {
+        self.on_topic::<E>(E::TOPIC)
+    }
+
+    /// The handler takes events of type `E` from another topic than the event's own.
+    pub fn on_topic<E: Event>(mut self, topic: impl Into<Arc<str>>) -> Self
+    where
+        H: Handler<E>,
+    {
+        let route = TypedRoute::<E, H>::open(Arc::clone(&self.handler));
+        self.declared.takes.push(Taken { topic: topic.into(), event: E::NAME, route });
+        self
+    }
+
+    /// Handles all records of a partition in input order, one after the other, instead of one lane for each key. Needed
+    /// only where outputs have to stand in the order of the inputs across keys.
+    pub fn in_order(mut self) -> Self {
+        self.declared.in_order = true;
+        self
+    }
+
+    /// How long one attempt may take; the service's own bound unless set.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.declared.timeout = Some(timeout);
+        self
+    }
+
+    /// The retry policy in place; the service's own unless set.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.declared.retry = Some(retry);
+        self
+    }
+
+    /// Puts a layer around this handler, inside those of the service and those put before.
+    pub fn layer(mut self, layer: impl Layer) -> Self {
+        self.declared.layers.push(Arc::new(layer));
+        self
+    }
+}
+
+/// Declares a service. What contradicts itself is found by [`ServiceBuilder::build`].
+pub struct ServiceBuilder {
+    name: Arc<str>,
+    handlers: Vec<Declared>,
+    emits: Vec<Result<(Emitted, Arc<str>), Coded>>,
+    raw_outputs: Vec<Arc<str>>,
+    ignored: Vec<Arc<str>>,
+    layers: Vec<Arc<dyn Layer>>,
+    retry: Retry,
+    limits: Limits,
+}
+
+impl ServiceBuilder {
+    pub(super) fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            handlers: Vec::new(),
+            emits: Vec::new(),
+            raw_outputs: Vec::new(),
+            ignored: Vec::new(),
+            layers: Vec::new(),
+            retry: Retry::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// The name given to this service.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Adds a handler for one event type. The name stands in state and ids: choose it once.
+    pub fn on<E: Event>(self, name: impl Into<Arc<str>>, handler: impl Handler<E>) -> Self {
+        self.handler(name, handler, HandlerBuilder::on::<E>)
+    }
+
+    /// Adds a handler and says what it takes:
+    /// `.handler("stock", Stock, |h| h.on::<OrderPlaced>().on::<OrderCancelled>())`.
+    pub fn handler<H: Send + Sync + 'static>(
+        mut self,
+        name: impl Into<Arc<str>>,
+        handler: H,
+        declare: impl FnOnce(HandlerBuilder<H>) -> HandlerBuilder<H>,
+    ) -> Self {
+        self.handlers.push(declare(HandlerBuilder::new(name.into(), handler)).declared);
+        self
+    }
+
+    /// Handlers of this service may emit events of type `E`.
+    pub fn emits<E: Event>(mut self) -> Self {
+        let opened = E::Codec::open().map(|codec| {
+            let mut block = Vec::new();
+            let source = format!("/tidemill/{}", self.name);
+            headers::write(&mut block, headers::TYPE, Some(E::NAME.as_bytes()));
+            headers::write(&mut block, headers::SPEC_VERSION, Some(b"1.0"));
+            headers::write(&mut block, headers::SOURCE, Some(source.as_bytes()));
+            headers::write(&mut block, headers::CONTENT_TYPE, Some(E::Codec::CONTENT_TYPE.as_bytes()));
+            let emitted =
+                Emitted { type_id: TypeId::of::<E>(), event: E::NAME, topic: 0, codec: Box::new(codec), headers: block };
+            (emitted, Arc::from(E::TOPIC))
+        });
+        self.emits.push(opened);
+        self
+    }
+
+    /// Handlers of this service may write records of their own making to this topic.
+    pub fn emits_to(mut self, topic: impl Into<Arc<str>>) -> Self {
+        self.raw_outputs.push(topic.into());
+        self
+    }
+
+    /// Records of unknown event types in this input topic are somebody else's and no error.
+    pub fn ignore_unknown(mut self, topic: impl Into<Arc<str>>) -> Self {
+        self.ignored.push(topic.into());
+        self
+    }
+
+    /// Puts a layer around every handler, inside those put before.
+    pub fn layer(mut self, layer: impl Layer) -> Self {
+        self.layers.push(Arc::new(layer));
+        self
+    }
+
+    /// The retry policy of handlers that declare none.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// The bounds of the service's workers.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Checks the declaration and makes the service.
+    pub fn build(self) -> Result<Service, Coded> {
+        let bad = |message: String| Coded::new(Code::BAD_SERVICE, message);
+        check_name("service", &self.name)?;
+        if self.handlers.is_empty() {
+            return Err(bad(format!("service {} has no handler", self.name)));
+        }
+        let (mut handlers, mut inputs) = (Vec::<Registered>::new(), Vec::<Input>::new());
+        for declared in self.handlers {
+            check_name("handler", &declared.name)?;
+            if handlers.iter().any(|known| known.name == declared.name) {
+                return Err(bad(format!("service {} has two handlers called {}", self.name, declared.name)));
+            }
+            if declared.takes.is_empty() {
+                return Err(bad(format!("handler {} of service {} takes no event", declared.name, self.name)));
+            }
+            take_inputs(&mut inputs, declared.takes, handlers.len(), &declared.name)?;
+            handlers.push(Registered {
+                name: declared.name,
+                in_order: declared.in_order,
+                timeout: declared.timeout.unwrap_or(self.limits.handler_timeout),
+                retry: declared.retry.unwrap_or_else(|| self.retry.clone()),
+                layers: self.layers.iter().cloned().chain(declared.layers).collect(),
+            });
+        }
+        for topic in &self.ignored {
+            let input = inputs.iter_mut().find(|input| input.topic == *topic);
+            let input = input.ok_or_else(|| bad(format!("service {} does not read {topic}", self.name)))?;
+            input.unknown = Unknown::Ignore;
+        }
+        let (emits, output_topics) = collect_outputs(self.emits, self.raw_outputs)?;
+        Ok(Service { name: self.name, handlers, inputs, emits, output_topics, limits: self.limits })
+    }
+}
+
+/// Adds what a handler takes to the inputs; an event type has one handler.
+fn take_inputs(inputs: &mut Vec<Input>, takes: Vec<Taken>, handler: usize, name: &str) -> Result<(), Coded> {
+    for taken in takes {
+        let place = inputs.iter().position(|input| input.topic == taken.topic).unwrap_or_else(|| {
+            inputs.push(Input { topic: Arc::clone(&taken.topic), routes: Vec::new(), unknown: Unknown::default() });
+            inputs.len() - 1
+        });
+        let routes = &mut inputs[place].routes;
+        if routes.iter().any(|route| route.event == taken.event) {
+            let message = format!(
+                "{} in {} has two handlers, {name} is the second; a second reaction to an event is a second service",
+                taken.event, taken.topic
+            );
+            return Err(Coded::new(Code::BAD_SERVICE, message));
+        }
+        routes.push(RouteEntry { event: taken.event, handler, route: taken.route? });
+    }
+    Ok(())
+}
+
+/// Gives each output topic its place.
+fn collect_outputs(
+    opened: Vec<Result<(Emitted, Arc<str>), Coded>>,
+    raw: Vec<Arc<str>>,
+) -> Result<(Vec<Emitted>, Arc<[Arc<str>]>), Coded> {
+    let mut topics: Vec<Arc<str>> = Vec::new();
+    let mut place_of = |topic: Arc<str>| {
+        let place = topics.iter().position(|known| *known == topic).unwrap_or_else(|| {
+            topics.push(topic);
+            topics.len() - 1
+        });
+        u16::try_from(place).map_err(|_| Coded::new(Code::BAD_SERVICE, "more than 65,535 output topics"))
+    };
+    let mut emits = Vec::new();
+    for opened in opened {
+        let (emitted, topic) = opened?;
+        emits.push(Emitted { topic: place_of(topic)?, ..emitted });
+    }
+    for topic in raw {
+        place_of(topic)?;
+    }
+    Ok((emits, topics.into()))
+}
+
+/// Names stand in topic names, state keys and file names, so they are kept plain.
+fn check_name(what: &str, name: &str) -> Result<(), Coded> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
+    if !name.is_empty() && name.bytes().all(plain) {
+        return Ok(());
+    }
+    let message = format!("{what} name {name:?} may hold only a-z, 0-9, '-', '_' and '.', and must not be empty");
+    Err(Coded::new(Code::BAD_SERVICE, message))
+}

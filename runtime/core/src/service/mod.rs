@@ -1,0 +1,141 @@
+//! Services: what the author declares, checked once and then only read.
+
+mod builder;
+
+use std::any::{Any, TypeId};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::Event;
+use crate::handler::Route;
+use crate::layer::Layer;
+use crate::limits::Limits;
+use crate::retry::Retry;
+
+pub use builder::{HandlerBuilder, ServiceBuilder};
+
+/// A set of handlers that consume as one group, with a stable name. Shared by all its workers.
+pub struct Service {
+    pub(crate) name: Arc<str>,
+    pub(crate) handlers: Vec<Registered>,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) emits: Vec<Emitted>,
+    pub(crate) output_topics: Arc<[Arc<str>]>,
+    pub(crate) limits: Limits,
+}
+
+/// A handler with everything that was declared for it.
+pub(crate) struct Registered {
+    pub(crate) name: Arc<str>,
+    /// One lane for the whole partition instead of one for each key.
+    pub(crate) in_order: bool,
+    pub(crate) timeout: Duration,
+    pub(crate) retry: Retry,
+    pub(crate) layers: Vec<Arc<dyn Layer>>,
+}
+
+/// What to do with a record of an event type that the service does not handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unknown {
+    /// It is an error: somebody sends what nobody expected. The default.
+    #[default]
+    Reject,
+    /// It is somebody else's: done without effects.
+    Ignore,
+}
+
+/// An input topic and what its records become.
+pub(crate) struct Input {
+    pub(crate) topic: Arc<str>,
+    pub(crate) routes: Vec<RouteEntry>,
+    pub(crate) unknown: Unknown,
+}
+
+/// One event type of an input topic.
+pub(crate) struct RouteEntry {
+    pub(crate) event: &'static str,
+    pub(crate) handler: usize,
+    pub(crate) route: Box<dyn Route>,
+}
+
+/// An event type that the service's handlers may emit.
+pub(crate) struct Emitted {
+    pub(crate) type_id: TypeId,
+    pub(crate) event: &'static str,
+    /// The topic's place among the output topics.
+    pub(crate) topic: u16,
+    /// The codec, of the event's own codec type.
+    pub(crate) codec: Box<dyn Any + Send + Sync>,
+    /// The headers that are the same for all of them, encoded.
+    pub(crate) headers: Vec<u8>,
+}
+
+/// A record's way: the place of its input and of its route there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) input: usize,
+    pub(crate) route: usize,
+}
+
+impl Service {
+    /// Begins the declaration of a service. The name stands in group names, state and ids: choose it once.
+    pub fn builder(name: impl Into<Arc<str>>) -> ServiceBuilder {
+        ServiceBuilder::new(name.into())
+    }
+
+    /// The service's name, which is its group's name too.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The input topics.
+    pub fn input_topics(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.inputs.iter().map(|input| &input.topic)
+    }
+
+    /// The topics that handlers may emit to.
+    pub fn output_topics(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.output_topics.iter()
+    }
+
+    /// The names of the handlers, in the order of their declaration.
+    pub fn handler_names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.handlers.iter().map(|handler| &handler.name)
+    }
+
+    /// The bounds of this service's workers.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The same service with other bounds.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The way of a record whose type header says `event`; a record without one is the topic's only event, where there is
+    /// only one.
+    pub(crate) fn way(&self, input: usize, event: Option<&[u8]>) -> Option<Way> {
+        let routes = &self.inputs[input].routes;
+        let route = match event {
+            Some(event) => routes.iter().position(|route| route.event.as_bytes() == event)?,
+            None if routes.len() == 1 => 0,
+            None => return None,
+        };
+        Some(Way { input, route })
+    }
+
+    pub(crate) fn route(&self, way: Way) -> &RouteEntry {
+        &self.inputs[way.input].routes[way.route]
+    }
+
+    pub(crate) fn emitted<E: Event>(&self) -> Option<&Emitted> {
+        let wanted = TypeId::of::<E>();
+        self.emits.iter().find(|emitted| emitted.type_id == wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,11 @@
+//! State: typed named cells and ordered maps under the key of the record being handled.
+
+mod cell;
+mod key;
+mod memory;
+mod value;
+
+pub use cell::{Cell, Map};
+pub use key::{MapKey, Scope, ScopeKey, cell_suffix, map_suffix};
+pub(crate) use memory::{Memory, StateId};
+pub use value::{Unreadable, decode, encode};

@@ -1,0 +1,40 @@
+//! How state values are written: a version byte of this form, then `MessagePack` with field names, so that a field can be
+//! added to a struct (with `#[serde(default)]`) and old values still read.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The version of the form described above.
+const FORM: u8 = 1;
+
+/// A stored value that cannot be read as the type that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(String);
+
+impl Unreadable {
+    /// The key of a map entry that cannot be read as the map's key type.
+    pub(crate) fn key() -> Self {
+        Self("the key of an entry has another form".into())
+    }
+}
+
+/// Writes a value.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Unreadable> {
+    let mut bytes = vec![FORM];
+    let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
+    value.serialize(&mut serializer).map_err(|error| Unreadable(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// Reads a value.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+    match bytes.split_first() {
+        Some((&FORM, value)) => rmp_serde::from_slice(value).map_err(|error| Unreadable(error.to_string())),
+        Some((form, _)) => Err(Unreadable(format!("it is written in form {form}, this build reads form {FORM}"))),
+        None => Err(Unreadable("it is empty".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+//! The unit of work: one record through one handler, with everything it did, until it is done or given up.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+
+use crate::code::{Code, Coded};
+use crate::context::Context;
+use crate::handler::{Class, Failure, HandlerError};
+use crate::id::IdBase;
+use crate::layer::{AttemptError, Next};
+use crate::outputs::Outputs;
+use crate::ports::{Answer, Change, Committing, Generation, Retrying, UnitEffects, UnitTransaction};
+use crate::record::{Position, Record, TopicPartition};
+use crate::service::{Registered, Way};
+use crate::state::{Memory, Scope, StateId};
+use crate::time::Timestamp;
+use crate::worker::Env;
+
+/// What a unit needs to know of the shard it runs in.
+#[derive(Clone)]
+pub(crate) struct Home {
+    pub(crate) env: Rc<Env>,
+    pub(crate) memory: Rc<RefCell<Memory>>,
+    pub(crate) shard: u32,
+    pub(crate) generation: Generation,
+}
+
+/// One record on its way through its handler, and what the present attempt did so far.
+pub(crate) struct Unit {
+    pub(crate) home: Home,
+    pub(crate) source: TopicPartition,
+    pub(crate) record: Record,
+    pub(crate) way: Way,
+    pub(crate) handler: usize,
+    /// Under which key state is kept; none for a record without a key.
+    pub(crate) state: Option<StateId>,
+    pub(crate) attempt: u32,
+    pub(crate) now: Timestamp,
+    pub(crate) writes: BTreeMap<Bytes, Option<Bytes>>,
+    pub(crate) outputs: Outputs,
+    pub(crate) id_base: Option<IdBase>,
+    /// What went wrong in a call that does not answer with an error, such as an emission. The attempt cannot succeed.
+    pub(crate) fault: Option<HandlerError>,
+    pub(crate) transaction: Option<Box<dyn UnitTransaction>>,
+}
+
+/// How a unit ended. The fourth outcome, interrupted, is a unit that was dropped before it ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The handler succeeded; the effects wait to be committed, or are committed where each unit commits by itself.
+    Done,
+    /// Attempts are spent, or trying again is useless.
+    Failed(Coded),
+    /// The record cannot be read as the event it says it is.
+    Rejected(Coded),
+    /// The unit's own commit did not go through, and the shard has to be read again.
+    Restart(Answer),
+}
+
+/// A unit that ended.
+pub(crate) struct Finished {
+    pub(crate) unit: Box<Unit>,
+    pub(crate) outcome: Outcome,
+}
+
+impl Unit {
+    pub(crate) fn registered(&self) -> &Registered {
+        &self.home.env.service.handlers[self.handler]
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        self.source.at(self.record.offset)
+    }
+
+    /// The full state key of a cell or map entry.
+    pub(crate) fn state_key(&self, suffix: &[u8]) -> Option<Bytes> {
+        let key = &self.state.as_ref()?.key;
+        Some(Scope::key(&self.registered().name, key).with_suffix(suffix))
+    }
+
+    /// Forgets what the attempt before did, and begins the next.
+    fn begin(&mut self, attempt: u32) {
+        self.attempt = attempt;
+        self.now = self.home.env.time();
+        self.writes.clear();
+        self.outputs.clear();
+        self.fault = None;
+        self.transaction = None;
+    }
+}
+
+/// Runs a unit to its end: attempts, delays between them and, where units commit by themselves, the commit.
+pub(crate) async fn run(mut unit: Box<Unit>) -> Finished {
+    let mut attempt = 1;
+    let outcome = loop {
+        unit.begin(attempt);
+        let answer = match open(&mut unit).await {
+            Ok(()) => match attempt_once(&mut unit).await {
+                Ok(()) => commit(&mut unit).await,
+                Err(failure) => match judge(&unit, failure) {
+                    Verdict::GiveUp(outcome) => break outcome,
+                    Verdict::TryAgain(error) => {
+                        back_off(&unit, &error).await;
+                        attempt += 1;
+                        continue;
+                    }
+                },
+            },
+            Err(cause) => Answer::NotCommitted(cause),
+        };
+        match answer {
+            Answer::Committed => break Outcome::Done,
+            // The database asked for another try: no fault of the handler, no attempt spent.
+            Answer::NotCommitted(_) => {
+                let delay = unit.registered().retry.delay(1, &*unit.home.env.random);
+                unit.home.env.clock.sleep(delay).await;
+            }
+            answer @ (Answer::Fenced(_) | Answer::Unknown(_)) => break Outcome::Restart(answer),
+        }
+    };
+    Finished { unit, outcome }
+}
+
+/// Opens the unit's transaction, where units have their own.
+async fn open(unit: &mut Unit) -> Result<(), Coded> {
+    if let Committing::Unit(commits) = &unit.home.env.commits {
+        let commits = Rc::clone(commits);
+        unit.transaction = Some(commits.begin(unit.home.shard, unit.home.generation).await?);
+    }
+    Ok(())
+}
+
+/// Commits the unit, where units commit by themselves.
+async fn commit(unit: &mut Unit) -> Answer {
+    let Some(transaction) = unit.transaction.take() else { return Answer::Committed };
+    let writes = std::mem::take(&mut unit.writes);
+    let changes = writes
+        .into_iter()
+        .filter_map(|(suffix, value)| Some(Change { key: unit.state_key(&suffix)?, value }))
+        .collect();
+    let outputs = std::mem::take(&mut unit.outputs);
+    transaction.commit(UnitEffects { done: unit.position(), changes, outputs }).await
+}
+
+/// One attempt, with its time-out, its panics caught, and the faults of calls that cannot answer with an error.
+async fn attempt_once(unit: &mut Unit) -> Result<(), Failure> {
+    let env = Rc::clone(&unit.home.env);
+    let (handler, name) = (unit.handler, Arc::clone(&unit.registered().name));
+    let Some(value) = unit.record.value.clone() else {
+        let reason = "it has no value, and the event declares no delete".to_owned();
+        return Err(Failure::Undecodable(crate::codec::CodecError(reason)));
+    };
+    let service = Arc::clone(&env.service);
+    let (route, registered) = (&*service.route(unit.way).route, &service.handlers[handler]);
+    let mut cx = Context::new(unit);
+    let call = if registered.layers.is_empty() {
+        route.call(&value, &mut cx)
+    } else {
+        let next = Next { layers: &registered.layers, route, value: &value };
+        let layered = next.run(&mut cx);
+        Box::pin(async move { layered.await.map_err(|AttemptError(failure)| failure) })
+    };
+    let guarded = Guarded { call, env: &env, handler, sleep: None };
+    let ended = guarded.await;
+    let failed = |message: String| Err(Failure::Handler(HandlerError::transient(message)));
+    match ended {
+        Ended::Answered(Ok(())) => match unit.fault.take() {
+            Some(fault) => Err(Failure::Handler(fault)),
+            None => Ok(()),
+        },
+        Ended::Answered(Err(failure)) => Err(unit.fault.take().map_or(failure, Failure::Handler)),
+        Ended::Panicked(message) => failed(format!("handler {name} panicked: {message}")),
+        Ended::TimedOut => failed(format!("handler {name} did not end within {:?}", registered.timeout)),
+    }
+}
+
+/// What follows a failed attempt.
+enum Verdict {
+    GiveUp(Outcome),
+    TryAgain(HandlerError),
+}
+
+/// Whether a failure is the end. The seam for other dispositions than stopping: parking and dead letters.
+fn judge(unit: &Unit, failure: Failure) -> Verdict {
+    let registered = unit.registered();
+    let position = unit.position();
+    let error = match failure {
+        Failure::Undecodable(error) => {
+            let event = unit.home.env.service.route(unit.way).event;
+            let message = format!("{position} cannot be read as {event}: {error}");
+            return Verdict::GiveUp(Outcome::Rejected(Coded::new(Code::UNDECODABLE, message)));
+        }
+        Failure::Handler(error) => error,
+    };
+    let outcome = match error.class() {
+        Class::Transient if unit.attempt < registered.retry.attempts => return Verdict::TryAgain(error),
+        Class::Fatal(cause) => cause.clone(),
+        Class::Transient | Class::Permanent => {
+            let (name, attempts) = (&registered.name, unit.attempt);
+            let times = if attempts == 1 { "after 1 attempt".to_owned() } else { format!("after {attempts} attempts") };
+            Coded::new(Code::HANDLER_FAILED, format!("handler {name} failed at {position} {times}: {error}"))
+        }
+    };
+    Verdict::GiveUp(Outcome::Failed(outcome))
+}
+
+/// Waits before the next attempt; only this lane waits.
+async fn back_off(unit: &Unit, error: &HandlerError) {
+    let (env, registered) = (&unit.home.env, unit.registered());
+    let delay = registered.retry.delay(unit.attempt, &*env.random);
+    env.observer.retrying(&Retrying {
+        handler: &registered.name,
+        position: &unit.position(),
+        attempt: unit.attempt,
+        delay,
+        cause: error.message(),
+    });
+    env.clock.sleep(delay).await;
+}
+
+/// How a call to a handler ended.
+enum Ended {
+    Answered(Result<(), Failure>),
+    Panicked(String),
+    TimedOut,
+}
+
+/// A call to a handler, watched: its panics are caught, its time is bounded, its polls are shown to the watchdog. The clock
+/// is asked only when the handler waits.
+struct Guarded<'a> {
+    call: LocalBoxFuture<'a, Result<(), Failure>>,
+    env: &'a Env,
+    handler: usize,
+    sleep: Option<LocalBoxFuture<'static, ()>>,
+}
+
+impl Future for Guarded<'_> {
+    type Output = Ended;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Ended> {
+        let this = &mut *self;
+        this.env.heartbeat.enter(this.handler);
+        let polled = catch_unwind(AssertUnwindSafe(|| this.call.as_mut().poll(cx)));
+        this.env.heartbeat.leave();
+        match polled {
+            Ok(Poll::Ready(answer)) => return Poll::Ready(Ended::Answered(answer)),
+            Ok(Poll::Pending) => {}
+            Err(payload) => return Poll::Ready(Ended::Panicked(message_of(&*payload))),
+        }
+        let timeout = this.env.service.handlers[this.handler].timeout;
+        let sleep = this.sleep.get_or_insert_with(|| this.env.clock.sleep(timeout));
+        sleep.as_mut().poll(cx).map(|()| Ended::TimedOut)
+    }
+}
+
+/// What a panic said.
+fn message_of(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
+}

@@ -1,0 +1,139 @@
+//! What all units of a worker share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+
+use crate::code::{Code, Coded};
+use crate::outputs::Outputs;
+use crate::ports::{Blocking, Clock, Committing, Heartbeat, Observer, Random, Topics};
+use crate::service::Service;
+use crate::time::Timestamp;
+
+/// The most output buffers that are kept for the next units; more units than that are rarely under way.
+const SPARE_OUTPUTS: usize = 64;
+
+/// The ports that a worker needs beside its membership.
+#[derive(Clone)]
+pub struct Ports {
+    /// Time.
+    pub clock: Rc<dyn Clock>,
+    /// Chance.
+    pub random: Rc<dyn Random>,
+    /// Threads for work that blocks.
+    pub blocking: Rc<dyn Blocking>,
+    /// Who looks on.
+    pub observer: Arc<dyn Observer>,
+    /// What a watchdog reads.
+    pub heartbeat: Arc<Heartbeat>,
+}
+
+/// What all units of a worker share.
+pub(crate) struct Env {
+    pub(crate) service: Arc<Service>,
+    pub(crate) commits: Committing,
+    pub(crate) clock: Rc<dyn Clock>,
+    pub(crate) random: Rc<dyn Random>,
+    pub(crate) blocking: Rc<dyn Blocking>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) heartbeat: Arc<Heartbeat>,
+    /// The number of partitions of each output topic, by its place.
+    pub(crate) output_partitions: Vec<u32>,
+    /// The own ids of the input topics.
+    topic_ids: BTreeMap<Arc<str>, Arc<str>>,
+    /// The time that all units of the commit being gathered see; `None` until one asks.
+    time: Cell<Option<Timestamp>>,
+    time_text: RefCell<Option<Rc<str>>>,
+    spare_outputs: RefCell<Vec<Outputs>>,
+}
+
+impl Env {
+    /// Looks the topics up: each has to exist, and the inputs have to have as many partitions as each other.
+    pub(crate) async fn open(
+        service: Arc<Service>,
+        commits: Committing,
+        topics: &dyn Topics,
+        ports: Ports,
+    ) -> Result<Self, Coded> {
+        let mut topic_ids = BTreeMap::new();
+        let mut first: Option<(Arc<str>, u32)> = None;
+        for topic in service.input_topics() {
+            let info = describe(topics, topic, &service.name).await?;
+            let (other, partitions) = first.get_or_insert_with(|| (Arc::clone(topic), info.partitions));
+            if *partitions != info.partitions {
+                let message = format!(
+                    "service {} reads {other} with {partitions} partitions and {topic} with {}; they must be equal",
+                    service.name, info.partitions
+                );
+                return Err(Coded::new(Code::NOT_CO_PARTITIONED, message));
+            }
+            topic_ids.insert(Arc::clone(topic), info.id);
+        }
+        let mut output_partitions = Vec::new();
+        for topic in service.output_topics() {
+            output_partitions.push(describe(topics, topic, &service.name).await?.partitions);
+        }
+        Ok(Self {
+            service,
+            commits,
+            clock: ports.clock,
+            random: ports.random,
+            blocking: ports.blocking,
+            observer: ports.observer,
+            heartbeat: ports.heartbeat,
+            output_partitions,
+            topic_ids,
+            time: Cell::new(None),
+            time_text: RefCell::new(None),
+            spare_outputs: RefCell::new(Vec::new()),
+        })
+    }
+
+    /// The own id of an input topic.
+    pub(crate) fn topic_id(&self, topic: &Arc<str>) -> &str {
+        self.topic_ids.get(topic).map_or("", |id| id)
+    }
+
+    /// The time that units see.
+    pub(crate) fn time(&self) -> Timestamp {
+        self.time.get().unwrap_or_else(|| {
+            let now = self.clock.now();
+            self.time.set(Some(now));
+            now
+        })
+    }
+
+    /// The time that units see, in RFC 3339.
+    pub(crate) fn time_text(&self) -> Rc<str> {
+        Rc::clone(self.time_text.borrow_mut().get_or_insert_with(|| self.time().to_string().into()))
+    }
+
+    /// The next unit that asks for the time sees a new one.
+    pub(crate) fn renew_time(&self) {
+        self.time.set(None);
+        *self.time_text.borrow_mut() = None;
+    }
+
+    /// An empty buffer for outputs.
+    pub(crate) fn outputs(&self) -> Outputs {
+        let spare = self.spare_outputs.borrow_mut().pop();
+        spare.unwrap_or_else(|| Outputs::new(Arc::clone(&self.service.output_topics)))
+    }
+
+    /// Takes an emptied buffer back.
+    pub(crate) fn recycle(&self, outputs: Outputs) {
+        let mut spare = self.spare_outputs.borrow_mut();
+        if spare.len() < SPARE_OUTPUTS {
+            spare.push(outputs);
+        }
+    }
+}
+
+async fn describe(topics: &dyn Topics, topic: &str, service: &str) -> Result<crate::ports::TopicInfo, Coded> {
+    topics.describe(topic).await?.ok_or_else(|| {
+        let message = format!("topic {topic}, which service {service} needs, does not exist");
+        Coded::new(Code::TOPIC_MISSING, message)
+    })
+}

@@ -1,0 +1,225 @@
+//! The worker: one thread's loop over the shards it owns.
+//!
+//! A turn takes what the log has, runs it through the shards, lets units go on, and commits what completed. Nothing here
+//! blocks, spawns or reads a clock of its own: the loop is a future, and everything it waits for wakes it.
+
+mod committer;
+mod env;
+mod ownership;
+
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::code::Coded;
+use crate::ports::{Broker, Log, Member};
+use crate::record::RecordBatch;
+use crate::service::Service;
+use crate::shard::{Gathered, Shard, Trouble};
+use crate::time::Timestamp;
+use committer::Committer;
+use ownership::Ownership;
+
+pub(crate) use env::Env;
+pub use env::Ports;
+
+/// Records that one shard takes before the others and the commit have their turn.
+const TAKE_BUDGET: usize = 256;
+/// Turns without a pause before the thread's other tasks have theirs.
+const TURNS_BEFORE_YIELD: usize = 16;
+
+/// What was left when a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Left {
+    /// Units that were under way or queued, and will run again at the next owner's.
+    pub interrupted: usize,
+    /// Units that completed and could not be committed; they will run again too.
+    pub uncommitted: usize,
+}
+
+/// What a turn came to.
+enum Turn {
+    /// Something happened; another turn may find more.
+    Moved,
+    /// Nothing to do until the next wake-up or alarm.
+    Idle,
+    /// Everything was given up, for this reason.
+    Gone(Result<(), Coded>),
+}
+
+/// One worker of a service: a member of its group with the shards it owns.
+pub struct Worker {
+    env: Rc<Env>,
+    log: Box<dyn Log>,
+    committer: Committer,
+    ownership: Ownership,
+    shards: BTreeMap<u32, Shard>,
+    gathered: Gathered,
+    batches: Vec<RecordBatch>,
+    /// Why the worker is on its way out; `Ok` when it was asked to stop.
+    ending: Option<Result<(), Coded>>,
+    /// The log had nothing more when it was last asked.
+    drained: bool,
+    alarm: Option<(Timestamp, LocalBoxFuture<'static, ()>)>,
+    left: Left,
+}
+
+impl Worker {
+    /// Makes a worker out of a membership. Looks the service's topics up; a missing one is an error.
+    pub async fn open(
+        service: Arc<Service>,
+        member: Member,
+        broker: &dyn Broker,
+        ports: Ports,
+    ) -> Result<Self, Coded> {
+        let env = Rc::new(Env::open(service, member.commits, &*broker.topics(), ports).await?);
+        Ok(Self {
+            log: member.log,
+            committer: Committer::new(Rc::clone(&env)),
+            ownership: Ownership::new(&env.service),
+            shards: BTreeMap::new(),
+            gathered: Gathered { outputs: env.outputs(), units: 0 },
+            batches: Vec::new(),
+            ending: None,
+            drained: false,
+            alarm: None,
+            left: Left::default(),
+            env,
+        })
+    }
+
+    /// Runs until `stop` completes and everything is drained, committed and given up, or until the service cannot go on.
+    /// Dropping the future is a crash: nothing half done stays.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<Left, Coded> {
+        let mut stop = pin!(stop);
+        poll_fn(|cx| {
+            if self.ending.is_none() && stop.as_mut().poll(cx).is_ready() {
+                self.end(Ok(()));
+            }
+            for _ in 0..TURNS_BEFORE_YIELD {
+                match self.turn(cx) {
+                    Ok(Turn::Moved) => {}
+                    Ok(Turn::Idle) if self.alarm_rang(cx) => {}
+                    Ok(Turn::Idle) => return Poll::Pending,
+                    Ok(Turn::Gone(reason)) => return Poll::Ready(reason.map(|()| self.left)),
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Begins to leave; the first reason counts.
+    fn end(&mut self, reason: Result<(), Coded>) {
+        if self.ending.is_none() {
+            self.ending = Some(reason);
+            self.log.leave();
+        }
+    }
+
+    /// One round: in at the log, through the shards, out at the commit.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, Coded> {
+        if self.gathered.units == 0 {
+            self.env.renew_time();
+        }
+        let mut moved = self.poll_log(cx)?;
+        moved |= self.poll_shards(cx);
+        moved |= self.poll_commit(cx)?;
+        moved |= self.poll_ownership(cx)?;
+        let gone = self.ownership.is_empty() && self.committer.is_idle();
+        Ok(match self.ending.clone().filter(|_| gone) {
+            Some(reason) => Turn::Gone(reason),
+            None if moved => Turn::Moved,
+            None => Turn::Idle,
+        })
+    }
+
+    /// Takes ownership events and records from the log.
+    fn poll_log(&mut self, cx: &mut Context<'_>) -> Result<bool, Coded> {
+        let unread: usize = self.shards.values().map(Shard::unread_bytes).sum();
+        let room = match self.ending {
+            None => self.env.service.limits.read_ahead.saturating_sub(unread),
+            Some(_) => 0,
+        };
+        match self.log.poll(cx, room, &mut self.batches) {
+            Poll::Pending => {
+                self.drained = room > 0;
+                Ok(false)
+            }
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Ready(Ok(Some(event))) => {
+                self.on_event(event);
+                Ok(true)
+            }
+            Poll::Ready(Ok(None)) => {
+                self.drained = false;
+                for batch in self.batches.drain(..) {
+                    if let Some(shard) = self.shards.get_mut(&batch.source.partition) {
+                        shard.accept(batch);
+                    }
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Lets every shard go on: units under way first, then new records.
+    fn poll_shards(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut in_flight: usize = self.shards.values().map(Shard::in_flight).sum();
+        let mut moved = false;
+        let mut trouble = None;
+        for (number, shard) in &mut self.shards {
+            let before = shard.in_flight();
+            let full = in_flight >= self.env.service.limits.in_flight;
+            let may_take = self.ending.is_none() && !full && !self.ownership.is_leaving(*number);
+            let budget = if may_take { TAKE_BUDGET } else { 0 };
+            match shard.go_on(cx, &mut self.gathered, budget) {
+                Ok(went) => moved |= went,
+                Err(found) => {
+                    trouble = Some(found);
+                    break;
+                }
+            }
+            in_flight = in_flight + shard.in_flight() - before;
+        }
+        match trouble {
+            None => moved,
+            Some(Trouble::Stop(cause)) => {
+                self.end(Err(cause));
+                true
+            }
+            Some(Trouble::Restart(answer)) => {
+                self.restart(&answer);
+                true
+            }
+        }
+    }
+
+    /// Whether a wake-up is due by time; arms the alarm for the next one.
+    fn alarm_rang(&mut self, cx: &mut Context<'_>) -> bool {
+        let due = [self.committer.due(self.drained), self.ownership.due()].into_iter().flatten().min();
+        let Some(due) = due else {
+            self.alarm = None;
+            return false;
+        };
+        if self.alarm.as_ref().is_none_or(|(armed, _)| *armed != due) {
+            self.alarm = Some((due, self.env.clock.sleep(due.since(self.env.clock.now()))));
+        }
+        let (_, sleep) = self.alarm.as_mut().expect("armed above");
+        let rang = sleep.as_mut().poll(cx).is_ready();
+        if rang {
+            self.alarm = None;
+        }
+        rang
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! The project's own proofs live in the test targets beside this file.
