@@ -75,12 +75,14 @@ impl Tree {
     }
 
     fn add(&mut self, path: String, text: String) {
-        if path.ends_with(".rs") {
+        if has_extension(&path, "rs") {
             match lexer::lex(&text) {
                 Ok(source) => {
                     self.sources.insert(path.clone(), source);
                 }
-                Err(line) => self.unreadable.push(Finding::new(&path, line, "this is not Rust; no rule was checked here")),
+                Err(line) => {
+                    self.unreadable.push(Finding::new(&path, line, "this is not Rust; no rule was checked here"));
+                }
             }
         }
         self.texts.insert(path, text);
@@ -105,6 +107,11 @@ impl Tree {
     pub(crate) fn source(&self, path: &str) -> Option<&Source> {
         self.sources.get(path)
     }
+}
+
+/// Whether the name of a file ends in `.EXTENSION`.
+pub(crate) fn has_extension(path: &str, extension: &str) -> bool {
+    Path::new(path).extension().is_some_and(|found| found == extension)
 }
 
 /// Every Rust file can be read; without this, a rule would pass over what it cannot see.

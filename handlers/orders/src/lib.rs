@@ -1,1 +1,33 @@
-//! In the making.
+//! The shop's orders: gathers the lines of an invoice in state and, when the invoice is closed, emits what it turned out
+//! to be: an order, a cancellation, or an adjustment of the books.
+
+mod events;
+mod invoices;
+mod rejections;
+
+use ingest::{InvoiceClosed, LineRejected, OrderLineRecorded};
+use tidemill::service::{Service, ServiceBuilder};
+
+pub use events::{Invoice, OrderAdjusted, OrderCancelled, OrderItem, OrderPlaced};
+pub use invoices::{Invoices, OUTCOME, Outcome};
+pub use rejections::{REJECTED, Rejections};
+
+/// The service's name, which is its group's name too.
+pub const NAME: &str = "orders";
+/// The handler that gathers lines.
+pub const INVOICES: &str = "invoices";
+/// The handler that counts rejected lines.
+pub const REJECTIONS: &str = "rejections";
+
+/// The service.
+pub fn service() -> ServiceBuilder {
+    Service::builder(NAME)
+        .handler(INVOICES, Invoices, |handler| handler.on::<OrderLineRecorded>().on::<InvoiceClosed>())
+        .on::<LineRejected>(REJECTIONS, Rejections)
+        .emits::<OrderPlaced>()
+        .emits::<OrderCancelled>()
+        .emits::<OrderAdjusted>()
+}
+
+#[cfg(test)]
+mod tests;

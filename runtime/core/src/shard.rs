@@ -174,7 +174,9 @@ impl Shard {
         let way = way_of(&env, source, record).map_err(Trouble::Stop)?;
         let lane = way.and_then(|way| lane_of(&env, way, record));
         let queued = lane.as_ref().and_then(|lane| self.lanes.queued(lane));
-        if source.progress.undone() >= limits.undone || queued.is_some_and(|queued| queued >= limits.lane_queue) {
+        // A record that was taken before a restart is in the list already, and waiting for it to shrink would be for ever.
+        let is_new = record.offset >= source.progress.next();
+        if is_new && source.progress.undone() >= limits.undone || queued.is_some_and(|queued| queued >= limits.lane_queue) {
             return Ok(false);
         }
         let record = unread.records.next().expect("the first was there");

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 use bytes::Bytes;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 use crate::code::{Code, Coded};
 use crate::context::Context;
@@ -241,7 +241,7 @@ struct Guarded<'a> {
     call: LocalBoxFuture<'a, Result<(), Failure>>,
     env: &'a Env,
     handler: usize,
-    sleep: Option<LocalBoxFuture<'static, ()>>,
+    sleep: Option<BoxFuture<'static, ()>>,
 }
 
 impl Future for Guarded<'_> {

@@ -53,6 +53,9 @@ pub trait Broker: Send + Sync {
     /// had done and committed everything there was.
     async fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded>;
 
+    /// How many shards the group has; 0 when it never committed. The group need not run.
+    async fn shards(&self, group: &str) -> Result<u32, Coded>;
+
     /// The first `limit` committed state entries of one shard of a group, in key order. The group need not run.
     async fn state(&self, group: &str, shard: u32, range: &KeyRange, limit: usize) -> Result<Vec<Entry>, Coded>;
 }

@@ -3,17 +3,17 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::BoxFuture;
 
 use crate::time::Timestamp;
 
-/// The only source of time.
-pub trait Clock {
+/// The only source of time. Shared by threads.
+pub trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;
 
     /// Completes when `duration` has passed.
-    fn sleep(&self, duration: Duration) -> LocalBoxFuture<'static, ()>;
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
 /// The only source of chance.
@@ -22,8 +22,8 @@ pub trait Random {
     fn next(&self) -> u64;
 }
 
-/// Threads for work that would block a worker.
-pub trait Blocking {
+/// Threads for work that would block a worker. Shared by threads.
+pub trait Blocking: Send + Sync {
     /// Runs `job` somewhere else than on the worker's thread.
     fn run(&self, job: Box<dyn FnOnce() + Send>);
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-
 use crate::code::{Code, Coded};
 use crate::outputs::Outputs;
 use crate::ports::{Blocking, Clock, Committing, Heartbeat, Observer, Random, Topics};
@@ -19,11 +18,11 @@ const SPARE_OUTPUTS: usize = 64;
 #[derive(Clone)]
 pub struct Ports {
     /// Time.
-    pub clock: Rc<dyn Clock>,
+    pub clock: Arc<dyn Clock>,
     /// Chance.
     pub random: Rc<dyn Random>,
     /// Threads for work that blocks.
-    pub blocking: Rc<dyn Blocking>,
+    pub blocking: Arc<dyn Blocking>,
     /// Who looks on.
     pub observer: Arc<dyn Observer>,
     /// What a watchdog reads.
@@ -34,9 +33,9 @@ pub struct Ports {
 pub(crate) struct Env {
     pub(crate) service: Arc<Service>,
     pub(crate) commits: Committing,
-    pub(crate) clock: Rc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Rc<dyn Random>,
-    pub(crate) blocking: Rc<dyn Blocking>,
+    pub(crate) blocking: Arc<dyn Blocking>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) heartbeat: Arc<Heartbeat>,
     /// The number of partitions of each output topic, by its place.

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::BoxFuture;
 
 use crate::code::Coded;
 use crate::ports::{Broker, Log, Member};
@@ -65,7 +65,7 @@ pub struct Worker {
     ending: Option<Result<(), Coded>>,
     /// The log had nothing more when it was last asked.
     drained: bool,
-    alarm: Option<(Timestamp, LocalBoxFuture<'static, ()>)>,
+    alarm: Option<(Timestamp, BoxFuture<'static, ()>)>,
     left: Left,
 }
 

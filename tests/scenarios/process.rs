@@ -1,0 +1,103 @@
+//! Building the workspace's programs and running them.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+use serde_json::Value;
+
+/// The root of the repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in a folder of the root")
+}
+
+/// The real data, where it is at hand: it is not part of the repository.
+pub(crate) fn real_data() -> Option<PathBuf> {
+    let path = root().join("../shared/data/online-retail.csv.gz");
+    let found = path.exists().then_some(path);
+    if found.is_none() {
+        eprintln!("SKIPPED: the Online Retail data is not beside the repository; generated data is used alone");
+    }
+    found
+}
+
+/// The release build of a program of the workspace, built once in a test run.
+pub(crate) fn program(package: &str) -> PathBuf {
+    static BUILT: OnceLock<Mutex<BTreeMap<String, PathBuf>>> = OnceLock::new();
+    let built = BUILT.get_or_init(Mutex::default);
+    let mut built = built.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    built.entry(package.to_owned()).or_insert_with(|| build(package)).clone()
+}
+
+fn build(package: &str) -> PathBuf {
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked", "--bins", "--message-format=json", "-p", package])
+        .current_dir(root())
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo can be started");
+    assert!(output.status.success(), "building {package} failed");
+    let executable = output.stdout.split(|byte| *byte == b'\n').find_map(|line| {
+        let message: Value = serde_json::from_slice(line).ok()?;
+        let is_it = message["target"]["name"] == package && message["executable"].is_string();
+        is_it.then(|| PathBuf::from(message["executable"].as_str().unwrap_or_default()))
+    });
+    executable.expect("cargo names the executable")
+}
+
+/// A command in the repository's root, without the caller's tidemill settings.
+pub(crate) fn command(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TIDEMILL_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments).current_dir(root()).stdin(Stdio::null());
+    command
+}
+
+/// Runs a program to its end.
+pub(crate) fn run(program: &Path, arguments: &[&str]) -> Output {
+    command(program, arguments).output().expect("the program can be started")
+}
+
+/// Runs a program that has to end well and prints one JSON object.
+pub(crate) fn run_json(program: &Path, arguments: &[&str]) -> Value {
+    let output = run(program, arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?} ended with {}: {errors}", output.status);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?} printed no JSON: {error}"))
+}
+
+/// Starts a program and leaves it running, its output kept quiet.
+pub(crate) fn start(program: &Path, arguments: &[&str]) -> Child {
+    command(program, arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program can be started")
+}
+
+/// What a started program said on stderr, once it ended.
+pub(crate) fn errors_of(child: &mut Child) -> String {
+    let mut text = String::new();
+    if let Some(stderr) = &mut child.stderr {
+        stderr.read_to_string(&mut text).expect("stderr is text");
+    }
+    text
+}
+
+/// Sends a signal by its name, such as `TERM`.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+    assert!(status.expect("kill can be started").success(), "kill -{name} failed");
+}
+
+/// The report without what differs from run to run.
+pub(crate) fn totals_of(mut report: Value) -> Value {
+    let object = report.as_object_mut().expect("the report is an object");
+    object.remove("elapsed_seconds").expect("the report names the time");
+    object.remove("events").expect("the report names the events");
+    report
+}
