@@ -28,6 +28,7 @@ pub mod state;
 pub mod time;
 pub mod worker;
 
+mod emitted;
 mod lane;
 mod shard;
 mod unit;

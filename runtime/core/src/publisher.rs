@@ -1,13 +1,11 @@
 //! Publishing from programs that are not handlers.
 
-use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::code::{Code, Coded};
-use crate::codec::Codec;
+use crate::emitted::{Emitted, Stamp};
 use crate::event::Event;
-use crate::headers;
 use crate::outputs::{Address, Outputs};
 use crate::partitioner::partition_for;
 use crate::ports::Broker;
@@ -15,11 +13,9 @@ use crate::time::Timestamp;
 
 /// An event type that the publisher has written before.
 struct Known {
-    type_id: TypeId,
+    emitted: Emitted,
     topic: u16,
     partitions: u32,
-    codec: Box<dyn Any + Send + Sync>,
-    headers: Vec<u8>,
 }
 
 /// Appends events to their topics, outside any service.
@@ -76,17 +72,10 @@ impl Publisher {
             self.topics.len() - 1
         });
         self.pending = std::mem::take(&mut self.pending).with_topics(self.topics.as_slice().into());
-        let mut block = Vec::new();
-        headers::write(&mut block, headers::TYPE, Some(E::NAME.as_bytes()));
-        headers::write(&mut block, headers::SPEC_VERSION, Some(b"1.0"));
-        headers::write(&mut block, headers::SOURCE, Some(self.source.as_bytes()));
-        headers::write(&mut block, headers::CONTENT_TYPE, Some(E::Codec::CONTENT_TYPE.as_bytes()));
         self.known.push(Known {
-            type_id: TypeId::of::<E>(),
+            emitted: Emitted::open::<E>(&self.source)?,
             topic: u16::try_from(place).expect("a program publishes to fewer than 65,536 topics"),
             partitions: info.partitions,
-            codec: Box::new(E::Codec::open()?),
-            headers: block,
         });
         Ok(())
     }
@@ -94,11 +83,12 @@ impl Publisher {
     /// Adds an event to those that wait for a flush.
     pub fn publish<E: Event>(&mut self, publication: Publication<'_, E>) -> Result<(), Coded> {
         let Publication { event, id, time } = publication;
-        let wanted = TypeId::of::<E>();
-        let Some(known) = self.known.iter().find(|known| known.type_id == wanted) else {
-            return Err(Coded::new(Code::BAD_SERVICE, format!("event {} is published without being declared", E::NAME)));
+        let Some(known) = self.known.iter().find(|known| known.emitted.is::<E>()) else {
+            return Err(Coded::new(
+                Code::BAD_SERVICE,
+                format!("event {} is published without being declared", E::NAME),
+            ));
         };
-        let codec = known.codec.downcast_ref::<E::Codec>().expect("declared with the event's own codec");
         let key: Option<Cow<'_, [u8]>> = event.key();
         let partition = match &key {
             Some(key) => partition_for(key, known.partitions),
@@ -108,16 +98,8 @@ impl Publisher {
             }
         };
         let address = Address { topic: known.topic, partition, timestamp: time };
-        let write_headers = |block: &mut Vec<u8>| {
-            block.extend_from_slice(&known.headers);
-            headers::write(block, headers::ID, Some(id.as_bytes()));
-            headers::write(block, headers::TIME, Some(time.to_string().as_bytes()));
-            if let Some(text) = key.as_deref().filter(|key| std::str::from_utf8(key).is_ok()) {
-                headers::write(block, headers::PARTITION_KEY, Some(text));
-            }
-        };
-        let pushed = self.pending.push(address, key.as_deref(), write_headers, |value| codec.encode(event, value).map(|()| true));
-        pushed.map_err(|error| {
+        let stamp = Stamp { id: id.as_bytes(), time: &time.to_string(), key: key.as_deref() };
+        known.emitted.write(event, stamp, address, |_| (), &mut self.pending).map_err(|error| {
             Coded::new(Code::SCHEMA_MISMATCH, format!("event {} (id {id}) cannot be written: {error}", E::NAME))
         })
     }

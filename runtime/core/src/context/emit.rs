@@ -1,7 +1,7 @@
 //! Emissions: events on their way out with the unit.
 
-use crate::codec::Codec;
 use crate::context::Context;
+use crate::emitted::Stamp;
 use crate::event::Event;
 use crate::handler::HandlerError;
 use crate::headers::{self, Headers};
@@ -73,7 +73,7 @@ impl Unit {
 
     fn emit<E: Event>(&mut self, event: &E) -> Result<(), HandlerError> {
         let env = std::rc::Rc::clone(&self.home.env);
-        let Some(emitted) = env.service.emitted::<E>() else {
+        let Some((emitted, topic)) = env.service.emitted::<E>() else {
             let message = format!(
                 "event {} is not declared; add .emits::<{}>() to service {}",
                 E::NAME,
@@ -82,10 +82,9 @@ impl Unit {
             );
             return Err(HandlerError::permanent(message));
         };
-        let codec = emitted.codec.downcast_ref::<E::Codec>().expect("the builder put the event's own codec there");
         let id = self.id(u32::try_from(self.outputs.len()).expect("fewer than 2^32 outputs of one unit")).to_text();
         let key = event.key();
-        let address = self.address(emitted.topic, key.as_deref());
+        let address = self.address(topic, key.as_deref());
         let own_id;
         let cause = match self.record.headers.get(headers::ID) {
             Some(id) => id,
@@ -96,20 +95,15 @@ impl Unit {
         };
         let correlation = self.record.headers.get(headers::CORRELATION_ID).unwrap_or(cause);
         let trace = self.record.headers.get(headers::TRACE_PARENT);
-        let write_headers = |block: &mut Vec<u8>| {
-            block.extend_from_slice(&emitted.headers);
-            headers::write(block, headers::ID, Some(&id));
-            headers::write(block, headers::TIME, Some(env.time_text().as_bytes()));
-            if let Some(text) = key.as_deref().filter(|key| std::str::from_utf8(key).is_ok()) {
-                headers::write(block, headers::PARTITION_KEY, Some(text));
-            }
+        let lineage = |block: &mut Vec<u8>| {
             headers::write(block, headers::CORRELATION_ID, Some(correlation));
             headers::write(block, headers::CAUSATION_ID, Some(cause));
             if let Some(trace) = trace {
                 headers::write(block, headers::TRACE_PARENT, Some(trace));
             }
         };
-        let pushed = self.outputs.push(address, key.as_deref(), write_headers, |value| codec.encode(event, value).map(|()| true));
-        pushed.map_err(|error| HandlerError::permanent(format!("event {} cannot be written: {error}", E::NAME)))
+        let stamp = Stamp { id: &id, time: &env.time_text(self.now), key: key.as_deref() };
+        let written = emitted.write(event, stamp, address, lineage, &mut self.outputs);
+        written.map_err(|error| HandlerError::permanent(format!("event {} cannot be written: {error}", E::NAME)))
     }
 }

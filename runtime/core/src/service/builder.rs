@@ -1,18 +1,16 @@
 //! The declaration of a service.
 
-use std::any::TypeId;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::code::{Code, Coded};
-use crate::codec::Codec;
+use crate::emitted::Emitted;
 use crate::event::Event;
 use crate::handler::{Handler, Route, TypedRoute};
-use crate::headers;
 use crate::layer::Layer;
 use crate::limits::Limits;
 use crate::retry::Retry;
-use crate::service::{Emitted, Input, Registered, RouteEntry, Service, Unknown};
+use crate::service::{Input, Registered, RouteEntry, Service, Unknown};
 
 /// One event type that a handler takes: where it comes from and how it gets there.
 struct Taken {
@@ -138,18 +136,8 @@ impl ServiceBuilder {
 
     /// Handlers of this service may emit events of type `E`.
     pub fn emits<E: Event>(mut self) -> Self {
-        let opened = E::Codec::open().map(|codec| {
-            let mut block = Vec::new();
-            let source = format!("/tidemill/{}", self.name);
-            headers::write(&mut block, headers::TYPE, Some(E::NAME.as_bytes()));
-            headers::write(&mut block, headers::SPEC_VERSION, Some(b"1.0"));
-            headers::write(&mut block, headers::SOURCE, Some(source.as_bytes()));
-            headers::write(&mut block, headers::CONTENT_TYPE, Some(E::Codec::CONTENT_TYPE.as_bytes()));
-            let emitted =
-                Emitted { type_id: TypeId::of::<E>(), event: E::NAME, topic: 0, codec: Box::new(codec), headers: block };
-            (emitted, Arc::from(E::TOPIC))
-        });
-        self.emits.push(opened);
+        let opened = Emitted::open::<E>(&format!("/tidemill/{}", self.name));
+        self.emits.push(opened.map(|emitted| (emitted, Arc::from(E::TOPIC))));
         self
     }
 
@@ -242,7 +230,7 @@ fn take_inputs(inputs: &mut Vec<Input>, takes: Vec<Taken>, handler: usize, name:
 fn collect_outputs(
     opened: Vec<Result<(Emitted, Arc<str>), Coded>>,
     raw: Vec<Arc<str>>,
-) -> Result<(Vec<Emitted>, Arc<[Arc<str>]>), Coded> {
+) -> Result<(Vec<(Emitted, u16)>, Arc<[Arc<str>]>), Coded> {
     let mut topics: Vec<Arc<str>> = Vec::new();
     let mut place_of = |topic: Arc<str>| {
         let place = topics.iter().position(|known| *known == topic).unwrap_or_else(|| {
@@ -254,7 +242,7 @@ fn collect_outputs(
     let mut emits = Vec::new();
     for opened in opened {
         let (emitted, topic) = opened?;
-        emits.push(Emitted { topic: place_of(topic)?, ..emitted });
+        emits.push((emitted, place_of(topic)?));
     }
     for topic in raw {
         place_of(topic)?;

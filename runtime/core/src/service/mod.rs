@@ -2,10 +2,10 @@
 
 mod builder;
 
-use std::any::{Any, TypeId};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::emitted::Emitted;
 use crate::event::Event;
 use crate::handler::Route;
 use crate::layer::Layer;
@@ -19,7 +19,8 @@ pub struct Service {
     pub(crate) name: Arc<str>,
     pub(crate) handlers: Vec<Registered>,
     pub(crate) inputs: Vec<Input>,
-    pub(crate) emits: Vec<Emitted>,
+    /// The event types that handlers may emit, each with its topic's place among the output topics.
+    pub(crate) emits: Vec<(Emitted, u16)>,
     pub(crate) output_topics: Arc<[Arc<str>]>,
     pub(crate) limits: Limits,
 }
@@ -58,18 +59,6 @@ pub(crate) struct RouteEntry {
     pub(crate) route: Box<dyn Route>,
 }
 
-/// An event type that the service's handlers may emit.
-pub(crate) struct Emitted {
-    pub(crate) type_id: TypeId,
-    pub(crate) event: &'static str,
-    /// The topic's place among the output topics.
-    pub(crate) topic: u16,
-    /// The codec, of the event's own codec type.
-    pub(crate) codec: Box<dyn Any + Send + Sync>,
-    /// The headers that are the same for all of them, encoded.
-    pub(crate) headers: Vec<u8>,
-}
-
 /// A record's way: the place of its input and of its route there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Way {
@@ -103,6 +92,11 @@ impl Service {
         self.handlers.iter().map(|handler| &handler.name)
     }
 
+    /// The names of the event types that handlers may emit.
+    pub fn emitted_events(&self) -> impl Iterator<Item = &'static str> {
+        self.emits.iter().map(|(emitted, _)| emitted.event)
+    }
+
     /// The bounds of this service's workers.
     pub fn limits(&self) -> &Limits {
         &self.limits
@@ -131,9 +125,9 @@ impl Service {
         &self.inputs[way.input].routes[way.route]
     }
 
-    pub(crate) fn emitted<E: Event>(&self) -> Option<&Emitted> {
-        let wanted = TypeId::of::<E>();
-        self.emits.iter().find(|emitted| emitted.type_id == wanted)
+    /// How events of type `E` are written, and the place of their topic.
+    pub(crate) fn emitted<E: Event>(&self) -> Option<(&Emitted, u16)> {
+        self.emits.iter().find(|(emitted, _)| emitted.is::<E>()).map(|(emitted, topic)| (emitted, *topic))
     }
 }
 

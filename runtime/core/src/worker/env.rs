@@ -44,7 +44,8 @@ pub(crate) struct Env {
     topic_ids: BTreeMap<Arc<str>, Arc<str>>,
     /// The time that all units of the commit being gathered see; `None` until one asks.
     time: Cell<Option<Timestamp>>,
-    time_text: RefCell<Option<Rc<str>>>,
+    /// The last point in time that was asked for in RFC 3339, and its text.
+    time_text: RefCell<Option<(Timestamp, Rc<str>)>>,
     spare_outputs: RefCell<Vec<Outputs>>,
 }
 
@@ -104,15 +105,17 @@ impl Env {
         })
     }
 
-    /// The time that units see, in RFC 3339.
-    pub(crate) fn time_text(&self) -> Rc<str> {
-        Rc::clone(self.time_text.borrow_mut().get_or_insert_with(|| self.time().to_string().into()))
+    /// A unit's time in RFC 3339. Most units that ask have the same.
+    pub(crate) fn time_text(&self, at: Timestamp) -> Rc<str> {
+        let mut last = self.time_text.borrow_mut();
+        let known = last.take().filter(|(known, _)| *known == at);
+        let (_, text) = last.insert(known.unwrap_or_else(|| (at, at.to_string().into())));
+        Rc::clone(text)
     }
 
     /// The next unit that asks for the time sees a new one.
     pub(crate) fn renew_time(&self) {
         self.time.set(None);
-        *self.time_text.borrow_mut() = None;
     }
 
     /// An empty buffer for outputs.

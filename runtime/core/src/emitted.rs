@@ -1,0 +1,74 @@
+//! An event type on its way out: what services and publishers share of writing its records.
+
+use std::any::{Any, TypeId};
+
+use crate::code::Coded;
+use crate::codec::{Codec, CodecError};
+use crate::event::Event;
+use crate::headers;
+use crate::outputs::{Address, Outputs};
+
+/// The version of `CloudEvents` that our headers follow.
+const SPEC_VERSION: &[u8] = b"1.0";
+
+/// An event type that a service or a publisher writes, its type forgotten.
+pub(crate) struct Emitted {
+    type_id: TypeId,
+    /// The event type's name.
+    pub(crate) event: &'static str,
+    /// The codec, of the event's own codec type.
+    codec: Box<dyn Any + Send + Sync>,
+    /// The headers that are the same for all of them, encoded.
+    headers: Vec<u8>,
+}
+
+/// What the headers of one event say beside its type.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stamp<'a> {
+    /// The event's id.
+    pub(crate) id: &'a [u8],
+    /// When it was emitted, in RFC 3339.
+    pub(crate) time: &'a str,
+    /// The record's key.
+    pub(crate) key: Option<&'a [u8]>,
+}
+
+impl Emitted {
+    /// Opens the codec of `E`; the events will be signed with `source`.
+    pub(crate) fn open<E: Event>(source: &str) -> Result<Self, Coded> {
+        let mut block = Vec::new();
+        headers::write(&mut block, headers::TYPE, Some(E::NAME.as_bytes()));
+        headers::write(&mut block, headers::SPEC_VERSION, Some(SPEC_VERSION));
+        headers::write(&mut block, headers::SOURCE, Some(source.as_bytes()));
+        headers::write(&mut block, headers::CONTENT_TYPE, Some(E::Codec::CONTENT_TYPE.as_bytes()));
+        let codec = Box::new(E::Codec::open()?);
+        Ok(Self { type_id: TypeId::of::<E>(), event: E::NAME, codec, headers: block })
+    }
+
+    /// Whether it is the type `E`.
+    pub(crate) fn is<E: Event>(&self) -> bool {
+        self.type_id == TypeId::of::<E>()
+    }
+
+    /// Appends a record of an event of the type that this was opened for, with `more` headers behind the usual ones.
+    pub(crate) fn write<E: Event>(
+        &self,
+        event: &E,
+        stamp: Stamp<'_>,
+        address: Address,
+        more: impl FnOnce(&mut Vec<u8>),
+        into: &mut Outputs,
+    ) -> Result<(), CodecError> {
+        let codec = self.codec.downcast_ref::<E::Codec>().expect("opened with the event's own codec");
+        let write_headers = |block: &mut Vec<u8>| {
+            block.extend_from_slice(&self.headers);
+            headers::write(block, headers::ID, Some(stamp.id));
+            headers::write(block, headers::TIME, Some(stamp.time.as_bytes()));
+            if let Some(text) = stamp.key.filter(|key| std::str::from_utf8(key).is_ok()) {
+                headers::write(block, headers::PARTITION_KEY, Some(text));
+            }
+            more(block);
+        };
+        into.push(address, stamp.key, write_headers, |value| codec.encode(event, value).map(|()| true))
+    }
+}
