@@ -9,20 +9,38 @@ const STEP: &str = "step ";
 /// The step that runs the tests.
 const TESTS: &str = "cargo test ";
 
-/// The test command of CI stands in the README, letter by letter.
+/// The tests are a step of CI, and every command that the README shows in a block of its own is one, letter by letter.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let script = tree.text(CI).unwrap_or_default();
-    let steps = script.lines().filter_map(|line| line.trim().strip_prefix(STEP));
-    let Some(command) = steps.into_iter().find(|step| step.starts_with(TESTS)) else {
+    let steps: Vec<&str> = script.lines().filter_map(|line| line.trim().strip_prefix(STEP)).collect();
+    let Some(tests) = steps.iter().find(|step| step.starts_with(TESTS)) else {
         return vec![Finding::new(CI, 1, format!("no step runs the tests; add `{STEP}{TESTS}…`"))];
     };
-    let Some(readme) = tree.text(README) else {
-        return vec![Finding::new(README, 1, format!("it is missing; it has to show `{command}`"))];
-    };
-    if readme.lines().any(|line| line.trim().trim_start_matches("$ ") == command) {
-        return Vec::new();
+    let commands = shown(tree.text(README).unwrap_or_default());
+    let mut findings = Vec::new();
+    if !commands.iter().any(|(_, command)| command == tests) {
+        findings.push(Finding::new(README, 1, format!("no block shows the command that {CI} runs: `{tests}`")));
     }
-    vec![Finding::new(README, 1, format!("no line of its own shows the command that {CI} runs: `{command}`"))]
+    for (line, command) in commands.iter().filter(|(_, command)| !steps.contains(command)) {
+        findings.push(Finding::new(README, *line, format!("{CI} does not run `{command}`; add it as a step")));
+    }
+    findings
+}
+
+/// The `cargo` commands in the blocks of a text, without their comments, each with its line.
+fn shown(text: &str) -> Vec<(usize, &str)> {
+    let mut inside = false;
+    let mut commands = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("```") {
+            inside = !inside;
+        }
+        let command = line.split(" #").next().unwrap_or(line).trim().trim_start_matches("$ ");
+        if inside && command.starts_with("cargo ") {
+            commands.push((at + 1, command));
+        }
+    }
+    commands
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! beside each rule show that it can fail.
 
 mod commands;
+mod examples;
 mod imports;
 mod length;
 mod lexer;
@@ -10,6 +11,7 @@ mod markers;
 mod names;
 mod pages;
 mod placement;
+mod purity;
 mod schemas;
 mod tree;
 mod vendors;
@@ -85,6 +87,16 @@ fn tests_and_unsafe_stand_in_their_places() {
 #[test]
 fn nothing_is_half_done_or_bound_to_a_machine() {
     hold(markers::check);
+}
+
+#[test]
+fn the_core_touches_nothing() {
+    hold(purity::check);
+}
+
+#[test]
+fn every_example_is_compiled() {
+    hold(examples::check);
 }
 
 #[test]

@@ -15,8 +15,9 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
                 findings.push(finding(path, 1, name));
             }
         }
-        for (_, name, here) in source.modules() {
-            if here && says_nothing(&name.text) {
+        // A `#[path]` gives a module another name than its file.
+        for (_, name, _) in source.modules() {
+            if says_nothing(&name.text) {
                 findings.push(finding(path, name.line, &name.text));
             }
         }

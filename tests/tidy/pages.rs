@@ -13,6 +13,13 @@ const INDEX: &str = "docs/errors/README.md";
 /// What a page answers, in this order.
 const HEADINGS: &[&str] = &["## What it means", "## Cause", "## Remedy"];
 
+/// One declared code.
+struct Declared {
+    /// How its page and its index line tell the exit code: the number that `enum Exit` gives it.
+    exit: String,
+    line: usize,
+}
+
 /// Codes, pages and index agree, and each page has its parts.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let codes = codes(tree);
@@ -21,14 +28,22 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     let index = tree.text(INDEX).unwrap_or_default();
-    for (code, line) in &codes {
+    for (code, Declared { exit, line }) in &codes {
         let page = format!("{FOLDER}{code}.md");
         match tree.text(&page) {
-            Some(text) => findings.extend(check_page(&page, code, text)),
+            Some(text) => findings.extend(check_page(&page, code, exit, text)),
             None => findings.push(Finding::new(CODES, *line, format!("{code} has no page; write {page}"))),
         }
-        if !index.contains(&format!("({code}.md)")) {
-            findings.push(Finding::new(INDEX, 1, format!("{code} is not in the index; add its line")));
+        match index.lines().position(|line| line.contains(&format!("({code}.md)"))) {
+            None => findings.push(Finding::new(INDEX, 1, format!("{code} is not in the index; add its line"))),
+            Some(at) if !index.lines().nth(at).is_some_and(|line| line.ends_with(&format!("| {exit} |"))) => {
+                findings.push(Finding::new(
+                    INDEX,
+                    at + 1,
+                    format!("the line of {code} has to end with its exit code, {exit}"),
+                ));
+            }
+            Some(_) => {}
         }
     }
     let pages = tree.texts().filter_map(|(path, _)| path.strip_prefix(FOLDER).map(|name| (path, name)));
@@ -47,28 +62,29 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// All declared codes as an operator sees them, each with the line of its declaration: `NAME = 101, Usage;`.
-fn codes(tree: &Tree) -> BTreeMap<String, usize> {
+/// All declared codes as an operator sees them: `NAME = 101, Usage;` inside `codes! { … }`, with `Usage = 2` of `enum Exit`.
+fn codes(tree: &Tree) -> BTreeMap<String, Declared> {
     let Some(source) = tree.source(CODES) else { return BTreeMap::new() };
-    let numbered = source.tokens.windows(4).filter(|part| part[1].is("=") && part[3].is(","));
-    let numbers = numbered.filter_map(|part| {
-        let number: u16 = part[2].text.parse().ok()?;
-        part[0].is_word().then(|| (format!("TM-{number:04}"), part[0].line))
-    });
-    // The numbers of `enum Exit` look the same.
-    let Some(begin) = codes_begin(tree) else { return BTreeMap::new() };
-    numbers.filter(|(_, line)| *line > begin).collect()
+    let call = source.tokens.windows(3).position(|part| part[0].is("codes") && part[1].is("!") && part[2].is("{"));
+    let Some(call) = call else { return BTreeMap::new() };
+    let (before, inside) = source.tokens.split_at(call);
+    let numbers = before.windows(4).filter(|part| part[1].is("=") && part[3].is(","));
+    let numbers: BTreeMap<&str, &str> = numbers.map(|part| (&*part[0].text, &*part[2].text)).collect();
+    let declared = inside.windows(6).filter(|part| part[1].is("=") && part[3].is(",") && part[5].is(";"));
+    declared
+        .filter_map(|part| {
+            let number: u16 = part[2].text.parse().ok()?;
+            let exit = numbers.get(&*part[4].text).copied().unwrap_or("?").to_owned();
+            Some((format!("TM-{number:04}"), Declared { exit, line: part[0].line }))
+        })
+        .collect()
 }
 
-/// The line of `codes! {`.
-fn codes_begin(tree: &Tree) -> Option<usize> {
-    let source = tree.source(CODES)?;
-    let call = source.tokens.windows(3).find(|part| part[0].is("codes") && part[1].is("!") && part[2].is("{"))?;
-    Some(call[0].line)
-}
-
-fn check_page(path: &str, code: &str, text: &str) -> Vec<Finding> {
+fn check_page(path: &str, code: &str, exit: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
+    if !text.contains(&format!("Exit code {exit}.")) {
+        findings.push(Finding::new(path, 1, format!("it has to say `Exit code {exit}.`, as {CODES} does")));
+    }
     let title = text.lines().next().unwrap_or_default();
     if title.strip_prefix(&format!("# {code}: ")).is_none_or(|title| title.trim().is_empty()) {
         findings.push(Finding::new(path, 1, format!("the first line has to be `# {code}: ` and a title")));

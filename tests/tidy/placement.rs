@@ -35,12 +35,18 @@ fn inline_tests(path: &str, source: &Source) -> Vec<Finding> {
             findings.push(Finding::new(path, name.line, message));
         }
     }
-    for part in source.tokens.windows(4) {
-        if part[0].is("#") && part[1].is("[") && part[2].is("test") && part[3].is("]") {
-            findings.push(Finding::new(path, part[0].line, "a test stands in a sibling tests.rs"));
+    for at in (0..source.tokens.len()).filter(|at| source.tokens[*at].is("#") && source.is(Some(at + 1), "[")) {
+        if is_test_attribute(source, at + 1) {
+            findings.push(Finding::new(path, source.tokens[at].line, "a test stands in a sibling tests.rs"));
         }
     }
     findings
+}
+
+/// Whether the attribute whose bracket opens at `open` is a path that ends in `test`: `#[test]`, `#[tokio::test(…)]`.
+fn is_test_attribute(source: &Source, open: usize) -> bool {
+    let path = source.tokens[open + 1..].iter().take_while(|token| token.is_word() || token.is("::"));
+    path.last().is_some_and(|last| last.is("test"))
 }
 
 /// Whether the attribute that ends at `at` is `#[cfg(test)]`.

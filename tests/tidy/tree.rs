@@ -7,9 +7,9 @@ use std::path::Path;
 
 use crate::lexer::{self, Source};
 
-/// Folders that hold nothing of the project's own.
-const SKIPPED: &[&str] = &["target", ".git", "node_modules"];
-/// Larger files are data, not text that somebody wrote.
+/// Folders at the root that hold nothing of the project's own.
+const SKIPPED: &[&str] = &["target", ".git"];
+/// Larger files are data, not text that somebody wrote; Rust is read whatever its size.
 const LARGEST_TEXT_BYTES: u64 = 1024 * 1024;
 
 /// One place where a rule does not hold, and what to do about it.
@@ -63,9 +63,9 @@ impl Tree {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = format!("{prefix}{name}");
             let Ok(about) = entry.metadata() else { continue };
-            if about.is_dir() && !SKIPPED.contains(&name.as_str()) {
+            if about.is_dir() && !SKIPPED.contains(&path.as_str()) {
                 self.walk(&entry.path(), &format!("{path}/"));
-            } else if about.is_file() && about.len() <= LARGEST_TEXT_BYTES {
+            } else if about.is_file() && (about.len() <= LARGEST_TEXT_BYTES || has_extension(&path, "rs")) {
                 // What is not UTF-8 is no text of ours; what vanished meanwhile was somebody's scratch file.
                 if let Ok(text) = fs::read_to_string(entry.path()) {
                     self.add(path, text);

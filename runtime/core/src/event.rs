@@ -13,13 +13,7 @@ pub struct SchemaFile {
     pub text: &'static str,
 }
 
-/// A typed, decoded record. Derive it:
-///
-/// ```ignore
-/// #[derive(Debug, Serialize, Deserialize, Event)]
-/// #[event(name = "shop.order-placed", version = 1, topic = "orders", key = order_id)]
-/// pub struct OrderPlaced { pub order_id: String, pub total_milli: i64 }
-/// ```
+/// A typed, decoded record. It is derived, with its name, version, topic and key; the guide, `docs/GUIDE.md`, shows how.
 ///
 /// Contract: the name, once used, means this event for ever; equal events have equal keys.
 pub trait Event: Sized + 'static {

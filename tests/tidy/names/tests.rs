@@ -24,6 +24,7 @@ fn names_that_say_nothing_are_found() {
 fn modules_inside_a_file_are_seen() {
     let findings = found(check, &Tree::sample([("a/src/lib.rs", "\nmod inner { mod utils {} }\n")]));
     assert_eq!(findings, ["a/src/lib.rs:2: the name utils says nothing; call it after what is in it"]);
+    assert_eq!(found(check, &Tree::sample([("a/src/lib.rs", "#[path = \"lane.rs\"]\nmod misc;\n")])).len(), 1);
 }
 
 #[test]

@@ -4,10 +4,12 @@ use crate::tree::Tree;
 
 const CODES: &str = "enum Exit {\n    Done = 0,\n    Usage = 2,\n}\nmacro_rules! codes { ($n:ident = $l:literal,) => {} }\n\
                      codes! {\n    /// A key.\n    UNKNOWN_KEY = 101, Usage;\n    BAD_VALUE = 1102, Usage;\n}\n";
-const INDEX: &str = "[TM-0101](TM-0101.md)\n[TM-1102](TM-1102.md)\n";
+const INDEX: &str = "| [TM-0101](TM-0101.md) | a key | 2 |\n| [TM-1102](TM-1102.md) | a value | 2 |\n";
 
 fn page(code: &str) -> String {
-    format!("# {code}: a title\n\n## What it means\n\nThis.\n\n## Cause\n\nThat.\n\n## Remedy\n\nThe other.\n")
+    format!(
+        "# {code}: a title\n\n## What it means\n\nThis.\n\n## Cause\n\nThat. Exit code 2.\n\n## Remedy\n\nThe other.\n"
+    )
 }
 
 fn findings(index: &str, first: &str, second: Option<&str>, extra: Option<&'static str>) -> Vec<String> {
@@ -50,6 +52,7 @@ fn a_page_needs_its_title_and_its_parts() {
         good.replace("## Cause", "## Causes"),
         good.replace("## Remedy\n\nThe other.\n", ""),
         good.replace("The other.", ""),
+        good.replace("Exit code 2.", "Exit code 3."),
         good.replace("## What it means\n\nThis.\n\n", "") + "\n## What it means\n\nThis.\n",
     ];
     for text in bad {
@@ -62,10 +65,12 @@ fn a_page_needs_its_title_and_its_parts() {
 #[test]
 fn the_index_names_all_codes_and_no_others() {
     let (first, second) = (page("TM-0101"), page("TM-1102"));
-    let short = findings("[TM-0101](TM-0101.md)\n", &first, Some(&second), None);
+    let short = findings("| [TM-0101](TM-0101.md) | a key | 2 |\n", &first, Some(&second), None);
     assert_eq!(short, ["docs/errors/README.md:1: TM-1102 is not in the index; add its line"]);
-    let long = findings(&format!("{INDEX}[TM-0999](TM-0999.md)\n"), &first, Some(&second), None);
+    let long = findings(&format!("{INDEX}| [TM-0999](TM-0999.md) | gone | 2 |\n"), &first, Some(&second), None);
     assert_eq!(long, ["docs/errors/README.md:3: TM-0999 is no code any more; take its line out"]);
+    let wrong = findings(&INDEX.replace("value | 2", "value | 3"), &first, Some(&second), None);
+    assert_eq!(wrong, ["docs/errors/README.md:2: the line of TM-1102 has to end with its exit code, 2"]);
 }
 
 #[test]

@@ -11,7 +11,10 @@ fn tests_inside_a_source_file_are_found() {
     assert_eq!(findings("a/src/lane.rs", "fn f() {}\n\n#[cfg(test)]\nmod tests {\n}\n").len(), 1);
     assert_eq!(findings("a/src/lane.rs", "mod test {}\n").len(), 1);
     assert_eq!(findings("a/src/lane.rs", "#[cfg(test)]\nmod checks { fn f() {} }\n").len(), 1);
-    assert_eq!(findings("a/src/lane.rs", "#[test]\nfn f() {}\n").len(), 1);
+    for attribute in ["#[test]", "#[tokio::test]", "#[tokio::test(flavor = \"current_thread\")]"] {
+        assert_eq!(findings("a/src/lane.rs", &format!("{attribute}\nfn f() {{}}\n")).len(), 1, "{attribute}");
+    }
+    assert!(findings("a/src/lane.rs", "#[cfg(test)]\nfn f() {}\n").is_empty());
 }
 
 #[test]

@@ -24,6 +24,16 @@ fn services_have_no_runtime_of_their_own() {
 }
 
 #[test]
+fn a_vendor_without_a_home_is_found() {
+    let manifest = "[package]\nname = \"shop\"\n\n[dependencies]\nserde = \"1\"\nshop = \"1\"\nreqwest = \"1\"\n";
+    let findings = findings("handlers/shop/Cargo.toml", manifest);
+    assert_eq!(
+        findings,
+        ["handlers/shop/Cargo.toml:7: reqwest has no place yet; say in tests/tidy/vendors.rs who may name it"]
+    );
+}
+
+#[test]
 fn a_vendor_in_its_home_is_fine() {
     assert!(findings("runtime/embedded/src/store/sled.rs", "use sled::Db;\nfn f() -> ::sled::Config {}\n").is_empty());
     assert!(findings("runtime/embedded/src/store/sled/tests.rs", "use sled::Db;\n").is_empty());

@@ -21,11 +21,7 @@ pub(crate) use route::{Failure, Route, TypedRoute};
 /// Handlers are shared by all workers; their futures stay on the worker's thread and need not be `Send`. A handler must not
 /// block its thread: [`Context::blocking`] takes work that does.
 ///
-/// A plain async function is a handler too:
-///
-/// ```ignore
-/// async fn greet(event: &Greeting, cx: &mut Context<'_>) -> Result<(), HandlerError> { Ok(()) }
-/// ```
+/// A plain async function of an event and a context is a handler too; the guide, `docs/GUIDE.md`, shows both.
 #[async_trait(?Send)]
 pub trait Handler<E: Event>: Send + Sync + 'static {
     /// Handles one event.
