@@ -56,7 +56,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
             let Some(seen) = members.iter().find(|other| other.package == dependency.package) else { continue };
             if !may_see(place, seen, dependency.dev) {
                 let message = format!(
-                    "{} must not depend on {}; it sees {} only (the crate order is a table in tests/tidy)",
+                    "{} must not depend on {}; what it may see: {} (the table stands in tests/tidy/imports.rs)",
                     member.package,
                     seen.package,
                     list(place, dependency.dev)

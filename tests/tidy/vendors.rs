@@ -20,7 +20,6 @@ const SEAMS: &[Seam] = &[
     Seam { crates: &["fjall"], homes: &["runtime/embedded/src/store/fjall"] },
     Seam { crates: &["apache-avro", "serde_avro_fast"], homes: &["runtime/schema"] },
     Seam { crates: &["backoff"], homes: &["runtime/core/src/retry"] },
-    Seam { crates: &["foldhash"], homes: &["runtime/core", "runtime/embedded"] },
     Seam { crates: &["rmp-serde"], homes: &["runtime/core/src/state"] },
     Seam { crates: &["sha2"], homes: &["runtime/core/src/id"] },
     Seam { crates: &["jiff"], homes: &["runtime/core/src/time"] },
@@ -40,6 +39,7 @@ const SEAMS: &[Seam] = &[
 const EVERYWHERE: &[&str] = &[
     "async-trait",
     "bytes",
+    "foldhash",
     "futures-channel",
     "futures-util",
     "proptest",
