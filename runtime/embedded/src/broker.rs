@@ -1,0 +1,237 @@
+//! The embedded broker: what members, publishers and readers of one process share.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_channel::oneshot;
+use futures_util::future::BoxFuture;
+use tidemill_core::code::{Code, Coded};
+use tidemill_core::outputs::Outputs;
+use tidemill_core::ports::{
+    Answer, Blocking, Broker, Clock, Committing, Entry, KeyRange, Lag, Member as Membership, Store, Subscription,
+    TopicInfo, Topics,
+};
+use tidemill_core::record::TopicPartition;
+use tidemill_core::time::Timestamp;
+
+use crate::chunk::Chunk;
+use crate::commits::Commits;
+use crate::directory::Directory;
+use crate::groups::Groups;
+use crate::layout;
+use crate::ledger::Ledger;
+use crate::member::Member;
+use crate::settings::{Settings, Sync};
+use crate::store;
+use crate::topics::{Catalogue, Topic, damaged};
+
+/// What the topic ids of a log in memory begin with.
+const MEMORY: &str = "memory";
+
+/// What everything of one broker shares.
+pub(crate) struct Shared {
+    pub(crate) ledger: Ledger,
+    pub(crate) groups: Groups,
+    /// Where what waits for a disk runs; in line where there is no disk.
+    blocking: Option<Arc<dyn Blocking>>,
+    /// Held for as long as the store is open.
+    _directory: Option<Directory>,
+}
+
+impl Shared {
+    /// Runs a job away from the caller's thread, where that is needed. It runs whether or not anybody waits for it.
+    pub(crate) fn away<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, Coded>> {
+        let (send, receive) = oneshot::channel();
+        let run = move || {
+            // Nobody waits any more where the caller has gone on.
+            let _ = send.send(job());
+        };
+        match &self.blocking {
+            Some(blocking) => blocking.run(Box::new(run)),
+            None => run(),
+        }
+        Box::pin(async { receive.await.map_err(|_| Coded::new(Code::BACKEND_FAILED, "the thread of the store ended")) })
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // What was answered survives the process anyway; this is for the machine, and a failure has nobody to tell.
+        let _ = self.ledger.store.sync();
+    }
+}
+
+/// Topics, groups, state and progress in one process.
+///
+/// One process owns a directory; several services share it. Everything that was answered is durable as
+/// [`Settings::sync`] says.
+pub struct Embedded {
+    shared: Arc<Shared>,
+}
+
+impl Embedded {
+    /// A log in memory, which ends with the process. Commits happen in line, so that runs repeat.
+    pub fn memory(settings: &Settings, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let shared = Self::shared(store::memory(), MEMORY.into(), settings, clock, None, None);
+        Arc::new(Self { shared: Arc::new(shared.expect("an empty store in memory can be read")) })
+    }
+
+    /// Opens a directory, or makes one. What is not ours, damaged, of another format or in use is refused.
+    pub fn open(
+        path: &Path,
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        blocking: Arc<dyn Blocking>,
+    ) -> Result<Arc<Self>, Coded> {
+        let (directory, store) = Directory::open(path, settings)?;
+        let id = directory.id().into();
+        let shared = Arc::new(Self::shared(store, id, settings, clock, Some(blocking), Some(directory))?);
+        if let Sync::Interval(interval) = settings.sync {
+            sync_every(interval, Arc::downgrade(&shared));
+        }
+        Ok(Arc::new(Self { shared }))
+    }
+
+    fn shared(
+        store: Arc<dyn Store>,
+        id: Arc<str>,
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        blocking: Option<Arc<dyn Blocking>>,
+        directory: Option<Directory>,
+    ) -> Result<Shared, Coded> {
+        let topics = Catalogue::open(&*store, id)?;
+        let chunk_bytes = if directory.is_some() { settings.store.chunk_bytes() } else { store::MEMORY_CHUNK_BYTES };
+        let ledger = Ledger::new(store, topics, clock, settings.sync, settings.retention, chunk_bytes)?;
+        Ok(Shared { ledger, groups: Groups::new(settings.drain), blocking, _directory: directory })
+    }
+}
+
+/// Brings what was written to the disk again and again, until the broker is gone.
+#[expect(clippy::disallowed_methods, reason = "a store on a disk has a thread of its own for this; nothing waits for it")]
+fn sync_every(interval: Duration, shared: Weak<Shared>) {
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(interval);
+            let Some(shared) = shared.upgrade() else { return };
+            // A store that cannot sync refuses the next write, and that is where the reason is told.
+            let _ = shared.ledger.store.sync();
+        }
+    });
+}
+
+#[async_trait]
+impl Broker for Embedded {
+    fn join(&self, subscription: Subscription) -> Result<Membership, Coded> {
+        let (group, member) = (Arc::clone(&subscription.group), Arc::clone(&subscription.member));
+        let log = Box::new(Member::join(Arc::clone(&self.shared), subscription)?);
+        let commits = Committing::Batch(Rc::new(Commits { shared: Arc::clone(&self.shared), group, member }));
+        Ok(Membership { log, commits })
+    }
+
+    fn topics(&self) -> Arc<dyn Topics> {
+        Arc::clone(&self.shared) as Arc<dyn Topics>
+    }
+
+    async fn publish(&self, outputs: Outputs) -> Result<(), Coded> {
+        let shared = Arc::clone(&self.shared);
+        let answer = self.shared.away(move || match shared.ledger.pack(&outputs) {
+            Ok(appends) => shared.ledger.write(appends, Vec::new(), || Ok(())),
+            Err(cause) => Answer::NotCommitted(cause),
+        });
+        match answer.await? {
+            Answer::Committed => Ok(()),
+            Answer::NotCommitted(cause) | Answer::Fenced(cause) | Answer::Unknown(cause) => Err(cause),
+        }
+    }
+
+    async fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded> {
+        let mut lags = Vec::new();
+        for name in topics {
+            let topic = self.shared.ledger.topics.need(name)?;
+            for (number, bounds) in (0..).zip(&topic.partitions) {
+                let partition = TopicPartition::new(Arc::clone(name), number);
+                let progress = self.shared.progress(group, &partition)?.unwrap_or_default();
+                // Read after the progress: both only grow.
+                let ahead = bounds.end().saturating_sub(progress.next().max(bounds.start()));
+                lags.push(Lag { partition, records: ahead + progress.undone() as u64 });
+            }
+        }
+        Ok(lags)
+    }
+
+    async fn shards(&self, group: &str) -> Result<u32, Coded> {
+        let entries = self.shared.ledger.store.scan(&layout::progress_of(group), usize::MAX)?;
+        let partitions = entries.iter().filter_map(|(key, _)| layout::partition_of(key));
+        Ok(partitions.max().map_or(0, |last| last + 1))
+    }
+
+    async fn state(&self, group: &str, shard: u32, range: &KeyRange, limit: usize) -> Result<Vec<Entry>, Coded> {
+        self.shared.states(group, shard, range, limit)
+    }
+}
+
+#[async_trait]
+impl Topics for Shared {
+    async fn describe(&self, topic: &str) -> Result<Option<TopicInfo>, Coded> {
+        Ok(self.ledger.topics.describe(topic))
+    }
+
+    async fn create(&self, topic: &str, partitions: u32) -> Result<(), Coded> {
+        self.ledger.topics.create(&*self.ledger.store, topic, partitions)
+    }
+
+    async fn offsets(&self, partition: &TopicPartition) -> Result<(u64, u64), Coded> {
+        let topic = self.ledger.topics.need(&partition.topic)?;
+        let bounds = bounds_of(&topic, partition)?;
+        Ok((bounds.start(), bounds.end()))
+    }
+
+    async fn offset_at(&self, partition: &TopicPartition, at: Timestamp) -> Result<Option<u64>, Coded> {
+        let topic = self.ledger.topics.need(&partition.topic)?;
+        bounds_of(&topic, partition)?;
+        offset_at(&*self.ledger.store, &topic, partition, at)
+    }
+}
+
+fn bounds_of<'a>(topic: &'a Topic, partition: &TopicPartition) -> Result<&'a crate::topics::Partition, Coded> {
+    topic.partitions.get(partition.partition as usize).ok_or_else(|| {
+        let message = format!("{partition} does not exist; the topic has {} partitions", topic.partitions.len());
+        Coded::new(Code::TOPIC_MISSING, message)
+    })
+}
+
+/// The first offset whose record has this timestamp or a later one. Looks through the chunks from the oldest.
+pub(crate) fn offset_at(
+    store: &dyn Store,
+    topic: &Topic,
+    partition: &TopicPartition,
+    at: Timestamp,
+) -> Result<Option<u64>, Coded> {
+    /// Chunks looked at in one read.
+    const PAGE: usize = 16;
+    let mut from = 0;
+    loop {
+        let page = store.scan(&layout::chunks_from(topic.number, partition.partition, from), PAGE)?;
+        if page.is_empty() {
+            return Ok(None);
+        }
+        for (key, bytes) in page {
+            let unreadable = || damaged(format!("a chunk of {partition} cannot be read"));
+            let (base, chunk) = layout::base_of(&key).zip(Chunk::read(bytes)).ok_or_else(unreadable)?;
+            let mut cursor = chunk.cursor(base);
+            while let Some(record) = cursor.next().map_err(|_| unreadable())? {
+                if record.timestamp >= at {
+                    return Ok(Some(record.offset));
+                }
+            }
+            from = cursor.end();
+        }
+    }
+}
