@@ -21,6 +21,10 @@ pub struct Retry {
     pub longest_delay: Duration,
 }
 
+/// How often and how long a commit that did not go through is tried again before its worker gives up.
+pub(crate) const COMMIT_RETRY: Retry =
+    Retry { attempts: 6, first_delay: Duration::from_millis(50), longest_delay: Duration::from_secs(1) };
+
 impl Default for Retry {
     fn default() -> Self {
         Self { attempts: 4, first_delay: Duration::from_millis(50), longest_delay: Duration::from_secs(2) }

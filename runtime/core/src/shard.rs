@@ -242,6 +242,7 @@ impl Shard {
             writes: BTreeMap::new(),
             outputs: env.outputs(),
             id_base: None,
+            draws: 0,
             fault: None,
             transaction: None,
         })

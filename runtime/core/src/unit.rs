@@ -21,6 +21,7 @@ use crate::layer::{AttemptError, Next};
 use crate::outputs::Outputs;
 use crate::ports::{Answer, Change, Committing, Generation, Retrying, UnitEffects, UnitTransaction};
 use crate::record::{Position, Record, TopicPartition};
+use crate::retry::COMMIT_RETRY;
 use crate::service::{Registered, Way};
 use crate::state::{Memory, Scope, StateId};
 use crate::time::Timestamp;
@@ -49,6 +50,8 @@ pub(crate) struct Unit {
     pub(crate) writes: BTreeMap<Bytes, Option<Bytes>>,
     pub(crate) outputs: Outputs,
     pub(crate) id_base: Option<IdBase>,
+    /// How many random numbers the attempt drew.
+    pub(crate) draws: u64,
     /// What went wrong in a call that does not answer with an error, such as an emission. The attempt cannot succeed.
     pub(crate) fault: Option<HandlerError>,
     pub(crate) transaction: Option<Box<dyn UnitTransaction>>,
@@ -94,41 +97,62 @@ impl Unit {
         self.now = self.home.env.time();
         self.writes.clear();
         self.outputs.clear();
+        self.draws = 0;
         self.fault = None;
-        self.transaction = None;
     }
 }
 
 /// Runs a unit to its end: attempts, delays between them and, where units commit by themselves, the commit.
 pub(crate) async fn run(mut unit: Box<Unit>) -> Finished {
-    let mut attempt = 1;
+    let (mut attempt, mut refusals) = (1, 0);
     let outcome = loop {
         unit.begin(attempt);
-        let answer = match open(&mut unit).await {
-            Ok(()) => match attempt_once(&mut unit).await {
-                Ok(()) => commit(&mut unit).await,
-                Err(failure) => match judge(&unit, failure) {
-                    Verdict::GiveUp(outcome) => break outcome,
-                    Verdict::TryAgain(error) => {
-                        back_off(&unit, &error).await;
-                        attempt += 1;
-                        continue;
-                    }
-                },
-            },
-            Err(cause) => Answer::NotCommitted(cause),
-        };
-        match answer {
-            Answer::Committed => break Outcome::Done,
+        match attempt_and_commit(&mut unit).await {
+            Ok(Answer::Committed) => break Outcome::Done,
             // The database asked for another try: no fault of the handler, no attempt spent.
-            Answer::NotCommitted(_) => {
-                let delay = unit.registered().retry.delay(1, &*unit.home.env.random);
-                unit.home.env.clock.sleep(delay).await;
+            Ok(Answer::NotCommitted(cause)) => {
+                refusals += 1;
+                if refusals >= COMMIT_RETRY.attempts {
+                    break Outcome::Failed(cause);
+                }
+                let env = &unit.home.env;
+                env.observer.commit_failed(&cause, "the unit runs again");
+                env.clock.sleep(COMMIT_RETRY.delay(refusals, &*env.random)).await;
             }
-            answer @ (Answer::Fenced(_) | Answer::Unknown(_)) => break Outcome::Restart(answer),
+            Ok(answer @ (Answer::Fenced(_) | Answer::Unknown(_))) => break Outcome::Restart(answer),
+            Err(failure) => match judge(&unit, failure) {
+                Verdict::GiveUp(outcome) => break outcome,
+                Verdict::TryAgain(error) => {
+                    back_off(&unit, &error).await;
+                    attempt += 1;
+                }
+            },
         }
     };
     Finished { unit, outcome }
+}
+
+/// One attempt and, where units commit by themselves, its commit. A transaction is open for as long as this runs, never
+/// while the unit waits for another attempt.
+async fn attempt_and_commit(unit: &mut Unit) -> Result<Answer, Failure> {
+    if let Err(cause) = open(unit).await {
+        return Ok(refused(cause));
+    }
+    let Err(failure) = attempt_once(unit).await else { return Ok(commit(unit).await) };
+    let had_transaction = unit.transaction.take().is_some();
+    match failure {
+        // A transaction that broke under the handler is no fault of the handler either.
+        Failure::Handler(error) if had_transaction => match error.class() {
+            Class::Fatal(cause) if cause.code != Code::STATE_UNREADABLE => Ok(refused(cause.clone())),
+            _ => Err(Failure::Handler(error)),
+        },
+        failure => Err(failure),
+    }
+}
+
+/// What it means that a transaction could not be opened or used.
+fn refused(cause: Coded) -> Answer {
+    if cause.code == Code::FENCED { Answer::Fenced(cause) } else { Answer::NotCommitted(cause) }
 }
 
 /// Opens the unit's transaction, where units have their own.
@@ -170,7 +194,7 @@ async fn attempt_once(unit: &mut Unit) -> Result<(), Failure> {
         let layered = next.run(&mut cx);
         Box::pin(async move { layered.await.map_err(|AttemptError(failure)| failure) })
     };
-    let guarded = Guarded { call, env: &env, handler, sleep: None };
+    let guarded = Guarded { call: Some(call), env: &env, handler, sleep: None };
     let ended = guarded.await;
     let failed = |message: String| Err(Failure::Handler(HandlerError::transient(message)));
     match ended {
@@ -238,7 +262,8 @@ enum Ended {
 /// A call to a handler, watched: its panics are caught, its time is bounded, its polls are shown to the watchdog. The clock
 /// is asked only when the handler waits.
 struct Guarded<'a> {
-    call: LocalBoxFuture<'a, Result<(), Failure>>,
+    /// Taken only when it is dropped.
+    call: Option<LocalBoxFuture<'a, Result<(), Failure>>>,
     env: &'a Env,
     handler: usize,
     sleep: Option<BoxFuture<'static, ()>>,
@@ -249,8 +274,9 @@ impl Future for Guarded<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Ended> {
         let this = &mut *self;
+        let call = this.call.as_mut().expect("polled before it is dropped");
         this.env.heartbeat.enter(this.handler);
-        let polled = catch_unwind(AssertUnwindSafe(|| this.call.as_mut().poll(cx)));
+        let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx)));
         this.env.heartbeat.leave();
         match polled {
             Ok(Poll::Ready(answer)) => return Poll::Ready(Ended::Answered(answer)),
@@ -260,6 +286,14 @@ impl Future for Guarded<'_> {
         let timeout = this.env.service.handlers[this.handler].timeout;
         let sleep = this.sleep.get_or_insert_with(|| this.env.clock.sleep(timeout));
         sleep.as_mut().poll(cx).map(|()| Ended::TimedOut)
+    }
+}
+
+impl Drop for Guarded<'_> {
+    fn drop(&mut self) {
+        // A handler that is interrupted may panic while its values are dropped; others have to go on.
+        let call = self.call.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(call)));
     }
 }
 

@@ -13,6 +13,7 @@ use crate::unit::Unit;
 impl Context<'_> {
     /// Emits an event. It becomes visible if and only if the unit commits. An event type that the service does not declare
     /// with `emits` fails the attempt for good.
+    #[expect(clippy::needless_pass_by_value, reason = "an event that is emitted is done with, and callers read better")]
     pub fn emit<E: Event>(&mut self, event: E) {
         if let Err(error) = self.unit.emit(&event) {
             self.fail(error);
@@ -22,16 +23,13 @@ impl Context<'_> {
     /// Writes a record of the handler's own making to a topic declared with `emits_to`. Nothing is added to its headers.
     pub fn emit_raw(&mut self, topic: &str, key: Option<&[u8]>, headers: &Headers, value: Option<&[u8]>) {
         let declared = self.unit.home.env.service.output_topics.iter().position(|known| **known == *topic);
-        match declared {
-            Some(place) => {
-                let address = self.unit.address(u16::try_from(place).expect("checked by the builder"), key);
-                self.unit.outputs.push_raw(address, key, headers, value);
-            }
-            None => {
-                let service = &self.unit.home.env.service.name;
-                let message = format!("topic {topic} is not declared; add .emits_to({topic:?}) to service {service}");
-                self.fail(HandlerError::permanent(message));
-            }
+        if let Some(place) = declared {
+            let address = self.unit.address(u16::try_from(place).expect("checked by the builder"), key);
+            self.unit.outputs.push_raw(address, key, headers, value);
+        } else {
+            let service = &self.unit.home.env.service.name;
+            let message = format!("topic {topic} is not declared; add .emits_to({topic:?}) to service {service}");
+            self.fail(HandlerError::permanent(message));
         }
     }
 }
@@ -39,20 +37,26 @@ impl Context<'_> {
 impl Unit {
     /// The id of this unit's output number `index`.
     pub(crate) fn id(&mut self, index: u32) -> EventId {
-        let base = match self.id_base {
-            Some(base) => base,
-            None => {
-                let service = &self.home.env.service.name;
-                let base = match (self.record.headers.get(headers::SOURCE), self.record.headers.get(headers::ID)) {
-                    (source, Some(id)) => {
-                        IdBase::of(service, &self.registered().name, &[source.unwrap_or_default(), b"\0", id].concat())
-                    }
-                    (_, None) => IdBase::of(service, &self.registered().name, self.own_id().as_bytes()),
-                };
-                *self.id_base.insert(base)
-            }
+        EventId::derive(self.id_base(), index)
+    }
+
+    /// 64 random bits that follow from the unit and from how many it drew before.
+    pub(crate) fn draw(&mut self) -> u64 {
+        self.draws += 1;
+        self.id_base().draw(self.draws)
+    }
+
+    /// What everything that is derived from this unit shares; hashed when it is first asked for.
+    fn id_base(&mut self) -> IdBase {
+        if let Some(base) = self.id_base {
+            return base;
+        }
+        let (service, handler) = (&self.home.env.service.name, &self.registered().name);
+        let base = match (self.record.headers.get(headers::SOURCE), self.record.headers.get(headers::ID)) {
+            (source, Some(id)) => IdBase::of(service, handler, &[source.unwrap_or_default(), b"\0", id].concat()),
+            (_, None) => IdBase::of(service, handler, self.own_id().as_bytes()),
         };
-        EventId::derive(base, index)
+        *self.id_base.insert(base)
     }
 
     /// The id of a record whose headers name none: the topic's own id, the partition and the offset.
@@ -86,12 +90,11 @@ impl Unit {
         let key = event.key();
         let address = self.address(topic, key.as_deref());
         let own_id;
-        let cause = match self.record.headers.get(headers::ID) {
-            Some(id) => id,
-            None => {
-                own_id = self.own_id();
-                own_id.as_bytes()
-            }
+        let cause = if let Some(id) = self.record.headers.get(headers::ID) {
+            id
+        } else {
+            own_id = self.own_id();
+            own_id.as_bytes()
         };
         let correlation = self.record.headers.get(headers::CORRELATION_ID).unwrap_or(cause);
         let trace = self.record.headers.get(headers::TRACE_PARENT);

@@ -91,9 +91,9 @@ impl<'a> Context<'a> {
         self.unit.now
     }
 
-    /// 64 random bits from the runtime's seeded source.
-    pub fn random(&self) -> u64 {
-        self.unit.home.env.random.next()
+    /// 64 random bits. They derive from the unit, so that every attempt and every replay draws the same ones.
+    pub fn random(&mut self) -> u64 {
+        self.unit.draw()
     }
 
     /// The number of this attempt, from 1.
@@ -168,63 +168,79 @@ impl<'a> Context<'a> {
         }
         let Some(key) = self.unit.state_key(&suffix) else { return Err(self.no_key()) };
         if let Some(transaction) = &mut self.unit.transaction {
-            return transaction.get(&key).await.map_err(HandlerError::fatal);
+            let value = transaction.get(&key).await;
+            return self.grounded(value);
         }
         let (home, id) = (&self.unit.home, self.unit.state.as_ref().expect("a state key was made of it"));
         if let Some(value) = home.memory.borrow_mut().get(id, &suffix) {
             return Ok(value);
         }
-        let Committing::Batch(commits) = &home.env.commits else { unreachable!("units that commit have a transaction") };
-        let value = commits.get(home.shard, &key).map_err(HandlerError::fatal)?;
-        home.memory.borrow_mut().remember(id, suffix.into(), value.clone());
-        Ok(value)
+        let Committing::Batch(commits) = &home.env.commits else {
+            unreachable!("units that commit have a transaction")
+        };
+        match commits.get(home.shard, &key) {
+            Ok(value) => {
+                home.memory.borrow_mut().remember(id, suffix.into(), value.clone());
+                Ok(value)
+            }
+            failed => self.grounded(failed),
+        }
     }
 
     /// The first `limit` entries whose suffix lies in `range`, newest values, in order.
     async fn read_range(&mut self, range: KeyRange, limit: usize) -> Result<Vec<Entry>, HandlerError> {
         let Some(prefix) = self.unit.state_key(&[]) else { return Err(self.no_key()) };
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
         let full = |bound: &Bound<Bytes>| match bound {
             Bound::Included(suffix) => Bound::Included([&prefix, &suffix[..]].concat().into()),
             Bound::Excluded(suffix) => Bound::Excluded([&prefix, &suffix[..]].concat().into()),
             Bound::Unbounded => unreachable!("ranges lie inside one map"),
         };
         let full_range = KeyRange { start: full(&range.start), end: full(&range.end) };
-        let mut newer = match self.unit.transaction {
-            Some(_) => std::collections::BTreeMap::new(),
-            None => {
-                let id = self.unit.state.as_ref().expect("a state key was made of it");
-                self.unit.home.memory.borrow().range(id, &range).into_iter().collect()
-            }
-        };
+        let mut newer = std::collections::BTreeMap::new();
+        if self.unit.transaction.is_none() {
+            let id = self.unit.state.as_ref().expect("a state key was made of it");
+            newer.extend(self.unit.home.memory.borrow().range(id, &range));
+        }
         let bounds = (range.start.clone(), range.end.clone());
         newer.extend(self.unit.writes.range(bounds).map(|(suffix, value)| (suffix.clone(), value.clone())));
         // Each newer entry can hide at most one committed one.
         let wanted = limit.saturating_add(newer.len());
-        let committed = match &mut self.unit.transaction {
-            Some(transaction) => transaction.scan(&full_range, wanted).await,
-            None => {
-                let home = &self.unit.home;
-                let Committing::Batch(commits) = &home.env.commits else {
-                    unreachable!("units that commit have a transaction")
-                };
-                commits.scan(home.shard, &full_range, wanted)
-            }
+        let committed = if let Some(transaction) = &mut self.unit.transaction {
+            transaction.scan(&full_range, wanted).await
+        } else {
+            let home = &self.unit.home;
+            let Committing::Batch(commits) = &home.env.commits else {
+                unreachable!("units that commit have a transaction")
+            };
+            commits.scan(home.shard, &full_range, wanted)
         };
-        for (key, value) in committed.map_err(HandlerError::fatal)? {
+        for (key, value) in self.grounded(committed)? {
             newer.entry(key.slice(prefix.len()..)).or_insert(Some(value));
         }
         Ok(newer.into_iter().filter_map(|(suffix, value)| Some((suffix, value?))).take(limit).collect())
     }
 
-    /// A stored value that cannot be read stops the shard: going on would overwrite it.
-    fn readable<T>(&mut self, name: &str, value: Result<T, crate::state::Unreadable>) -> Result<T, HandlerError> {
-        value.map_err(|error| {
-            let handler = &self.unit.registered().name;
-            let key = self.unit.record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-            let message = format!("{name} of handler {handler}, key {key:?}, cannot be read: {error}");
-            let fatal = HandlerError::fatal(Coded::new(Code::STATE_UNREADABLE, message));
+    /// What the ground under the runtime answered. Where it failed, the attempt cannot succeed any more, even if the handler
+    /// goes on without an answer.
+    fn grounded<T>(&mut self, answer: Result<T, Coded>) -> Result<T, HandlerError> {
+        answer.map_err(|cause| {
+            let fatal = HandlerError::fatal(cause);
             self.fail(fatal.clone());
             fatal
         })
+    }
+
+    /// A stored value that cannot be read stops the shard: going on would overwrite it.
+    fn readable<T>(&mut self, name: &str, value: Result<T, crate::state::Unreadable>) -> Result<T, HandlerError> {
+        let value = value.map_err(|error| {
+            let handler = &self.unit.registered().name;
+            let key = self.unit.record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            let message = format!("{name} of handler {handler}, key {key:?}, cannot be read: {error}");
+            Coded::new(Code::STATE_UNREADABLE, message)
+        });
+        self.grounded(value)
     }
 }

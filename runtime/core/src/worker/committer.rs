@@ -3,27 +3,29 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 
 use crate::code::Coded;
 use crate::ports::{Answer, CommitBatch, Committed, Committing};
-use crate::retry::Retry;
+use crate::retry::COMMIT_RETRY;
 use crate::shard::Shard;
 use crate::time::Timestamp;
 use crate::worker::{Env, Worker};
 
-/// How often and how long a batch that was not committed is tried again before the worker gives up.
-const RETRY: Retry =
-    Retry { attempts: 6, first_delay: Duration::from_millis(50), longest_delay: Duration::from_secs(1) };
-
 /// What the one commit of a worker is doing.
 enum Phase {
     Idle,
-    UnderWay { batch: Arc<CommitBatch>, answer: LocalBoxFuture<'static, Answer>, began: Timestamp },
+    UnderWay {
+        batch: Arc<CommitBatch>,
+        answer: LocalBoxFuture<'static, Answer>,
+        began: Timestamp,
+    },
     /// Not committed; the same batch goes out again at this time.
-    Waiting { batch: Arc<CommitBatch>, until: Timestamp },
+    Waiting {
+        batch: Arc<CommitBatch>,
+        until: Timestamp,
+    },
 }
 
 /// Gathers completed units into commits, one under way at a time.
@@ -134,12 +136,12 @@ impl Worker {
             }
             Answer::NotCommitted(cause) => {
                 self.committer.attempt += 1;
-                if self.committer.attempt >= RETRY.attempts {
+                if self.committer.attempt >= COMMIT_RETRY.attempts {
                     self.env.observer.commit_failed(&cause, "the service stops");
                     return Err(cause);
                 }
                 self.env.observer.commit_failed(&cause, "the same batch is tried again");
-                let until = self.env.clock.now() + RETRY.delay(self.committer.attempt, &*self.env.random);
+                let until = self.env.clock.now() + COMMIT_RETRY.delay(self.committer.attempt, &*self.env.random);
                 self.committer.phase = Phase::Waiting { batch, until };
                 Ok(())
             }
