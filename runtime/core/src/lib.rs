@@ -31,5 +31,6 @@ pub mod worker;
 mod emitted;
 mod lane;
 mod shard;
+mod source;
 mod unit;
 

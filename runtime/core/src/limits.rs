@@ -8,15 +8,15 @@ const MIB: usize = 1024 * 1024;
 /// The bounds of one worker. What they bound is held back, never dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Units under way at once whose handlers wait for something.
+    /// Units under way at once whose handlers wait for something; each shard may always have one.
     pub in_flight: usize,
     /// Records queued behind the unit under way in one lane.
     pub lane_queue: usize,
-    /// Bytes of records read and not yet taken by a lane.
+    /// Bytes of records read and not yet taken by a lane, shared evenly by the partitions.
     pub read_ahead: usize,
-    /// Taken records of one partition that are not done.
+    /// Taken records of one partition that are not done; at least 1.
     pub undone: usize,
-    /// Bytes of outputs and state changes in one commit.
+    /// Bytes of outputs and state changes that fill a commit; when the next one is full too, no more records are taken.
     pub commit_bytes: usize,
     /// The longest time between two commits under load.
     pub commit_interval: Duration,

@@ -61,6 +61,23 @@ impl Progress {
         }
     }
 
+    /// The log has no records from `from` up to `to`, which is left out: none of them will ever be done. Tells whether that
+    /// changed anything.
+    pub fn skip(&mut self, from: u64, to: u64) -> bool {
+        let before = self.undone.len();
+        if self.undone.range(from..to).next().is_some() {
+            self.undone.retain(|offset| !(from..to).contains(offset));
+        }
+        self.undone.len() < before
+    }
+
+    /// The record at `offset` is done, whatever is known of those before it: from `next` on they count as not done, and the
+    /// log will show which of them are there. For adapters that keep a trace of each single unit, oldest trace first.
+    pub fn done_ahead(&mut self, offset: u64) {
+        self.undone.extend(self.next..offset);
+        self.take_done(offset);
+    }
+
     /// Appends the progress in its stored form: `next`, then how far each undone offset lies from the one before it, the
     /// first from `next` downwards, as varints.
     pub fn encode(&self, into: &mut Vec<u8>) {

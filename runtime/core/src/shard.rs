@@ -1,7 +1,7 @@
 //! A shard: partition number p of a service over all its input topics, run as one state machine.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -13,33 +13,20 @@ use crate::code::{Code, Coded};
 use crate::headers;
 use crate::lane::{LaneId, Lanes};
 use crate::outputs::Outputs;
-use crate::ports::{Answer, Committing, Generation, ShardCommit, UnitEnded};
+use crate::ports::{Answer, Committing, Generation, Log, ShardCommit, UnitEnded};
 use crate::progress::Progress;
 use crate::record::{Record, RecordBatch, TopicPartition};
 use crate::service::{Unknown, Way};
+use crate::source::Source;
 use crate::state::{Memory, StateId};
 use crate::unit::{Finished, Home, Outcome, Unit, run};
 use crate::worker::Env;
-
-/// One input partition of the shard.
-struct Source {
-    partition: TopicPartition,
-    /// The topic's place among the service's inputs.
-    input: usize,
-    progress: Progress,
-}
 
 /// A record that a lane will handle.
 struct Waiting {
     source: usize,
     way: Way,
     record: Record,
-}
-
-/// Records read and not yet taken: what is left of one batch.
-struct Unread {
-    source: usize,
-    records: std::vec::IntoIter<Record>,
 }
 
 /// Where completed units go.
@@ -64,8 +51,8 @@ pub(crate) enum Trouble {
 pub(crate) struct Shard {
     pub(crate) home: Home,
     sources: Vec<Source>,
-    unread: VecDeque<Unread>,
-    unread_bytes: usize,
+    /// The source whose turn it is.
+    turn: usize,
     lanes: Lanes<Waiting>,
     in_flight: FuturesUnordered<LocalBoxFuture<'static, Finished>>,
     /// Whether anything happened since the last commit that has to be committed.
@@ -73,41 +60,49 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    pub(crate) fn new(env: Rc<Env>, shard: u32, generation: Generation, sources: Vec<(TopicPartition, Progress)>) -> Self {
+    pub(crate) fn new(
+        env: Rc<Env>,
+        shard: u32,
+        generation: Generation,
+        sources: Vec<(TopicPartition, Progress)>,
+    ) -> Self {
         let memory = Rc::new(RefCell::new(Memory::default()));
         let input_of = |topic: &str| env.service.inputs.iter().position(|input| *input.topic == *topic);
         let sources = sources
             .into_iter()
             .map(|(partition, progress)| {
                 let input = input_of(&partition.topic).expect("only input topics are assigned");
-                Source { partition, input, progress }
+                Source::new(partition, input, progress)
             })
             .collect();
         Self {
             home: Home { env, memory, shard, generation },
             sources,
-            unread: VecDeque::new(),
-            unread_bytes: 0,
+            turn: 0,
             lanes: Lanes::default(),
             in_flight: FuturesUnordered::new(),
             dirty: false,
         }
     }
 
-    pub(crate) fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
-        self.sources.iter().map(|source| &source.partition)
-    }
-
     /// Takes a batch in, to be handled by and by.
     pub(crate) fn accept(&mut self, batch: RecordBatch) {
-        let source = self.sources.iter().position(|source| source.partition == batch.source);
+        let source = self.sources.iter_mut().find(|source| source.partition == batch.source);
         let source = source.expect("the log hands out only what was started");
-        self.unread_bytes += batch.records.iter().map(Record::size).sum::<usize>();
-        self.unread.push_back(Unread { source, records: batch.records.into_iter() });
+        if !batch.records.is_empty() {
+            self.dirty |= source.accept(batch.records);
+        }
     }
 
     pub(crate) fn unread_bytes(&self) -> usize {
-        self.unread_bytes
+        self.sources.iter().map(Source::unread_bytes).sum()
+    }
+
+    /// Keeps what is read ahead of each partition near its share.
+    pub(crate) fn balance(&mut self, share: usize, log: &mut dyn Log) {
+        for source in &mut self.sources {
+            source.balance(share, log);
+        }
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -125,8 +120,7 @@ impl Shard {
     /// Forgets what was read and is not under way; it will be read again by whoever owns the shard next. Tells how many
     /// records were waiting in lanes.
     pub(crate) fn forget_unstarted(&mut self) -> usize {
-        self.unread.clear();
-        self.unread_bytes = 0;
+        self.sources.iter_mut().for_each(Source::forget_unread);
         self.lanes.forget_waiting()
     }
 
@@ -137,16 +131,18 @@ impl Shard {
         interrupted
     }
 
-    /// Lets units under way go on, then takes up to `budget` records to their lanes. Tells whether anything happened.
+    /// Lets units under way go on, then takes up to `budget` records to their lanes while fewer than `in_flight` units are
+    /// under way. Tells whether anything happened.
     pub(crate) fn go_on(
         &mut self,
         cx: &mut Context<'_>,
         gathered: &mut Gathered,
         budget: usize,
+        in_flight: usize,
     ) -> Result<bool, Trouble> {
         let mut moved = self.poll_units(cx, gathered)?;
         for _ in 0..budget {
-            if !self.take(cx, gathered)? {
+            if self.in_flight.len() >= in_flight || !self.take(cx, gathered)? {
                 break;
             }
             moved = true;
@@ -154,21 +150,30 @@ impl Shard {
         Ok(moved)
     }
 
-    /// Takes the next record to its lane. A handler that does not wait is done at once. `false` when there is no record, or a
-    /// bound holds it back until units complete.
+    /// Takes the next record to its lane. `false` when there is no record, or bounds hold all sources back until units
+    /// complete.
     fn take(&mut self, cx: &mut Context<'_>, gathered: &mut Gathered) -> Result<bool, Trouble> {
+        for _ in 0..self.sources.len() {
+            if self.take_from(cx, gathered, self.turn)? {
+                return Ok(true);
+            }
+            self.next_turn();
+        }
+        Ok(false)
+    }
+
+    fn next_turn(&mut self) {
+        self.turn = if self.turn + 1 < self.sources.len() { self.turn + 1 } else { 0 };
+    }
+
+    /// Takes the next record of a source. A handler that does not wait is done at once.
+    fn take_from(&mut self, cx: &mut Context<'_>, gathered: &mut Gathered, place: usize) -> Result<bool, Trouble> {
         let env = Rc::clone(&self.home.env);
         let limits = &env.service.limits;
-        let Some(unread) = self.unread.front_mut() else { return Ok(false) };
-        let place = unread.source;
-        let Some(record) = unread.records.as_slice().first() else {
-            self.unread.pop_front();
-            return Ok(true);
-        };
-        let source = &self.sources[place];
+        let source = &mut self.sources[place];
+        let Some(record) = source.first() else { return Ok(false) };
         if source.progress.is_done(record.offset) {
-            self.unread_bytes -= record.size();
-            unread.records.next();
+            source.take();
             return Ok(true);
         }
         let way = way_of(&env, source, record).map_err(Trouble::Stop)?;
@@ -176,11 +181,15 @@ impl Shard {
         let queued = lane.as_ref().and_then(|lane| self.lanes.queued(lane));
         // A record that was taken before a restart is in the list already, and waiting for it to shrink would be for ever.
         let is_new = record.offset >= source.progress.next();
-        if is_new && source.progress.undone() >= limits.undone || queued.is_some_and(|queued| queued >= limits.lane_queue) {
+        if is_new && source.progress.undone() >= limits.undone.max(1)
+            || queued.is_some_and(|queued| queued >= limits.lane_queue)
+        {
             return Ok(false);
         }
-        let record = unread.records.next().expect("the first was there");
-        self.unread_bytes -= record.size();
+        let (record, batch_ended) = source.take();
+        if batch_ended {
+            self.next_turn();
+        }
         let Some(way) = way else {
             self.sources[place].progress.take_done(record.offset);
             self.dirty = true;
@@ -297,13 +306,13 @@ impl Shard {
         }
         let source = self.sources.iter_mut().find(|source| source.partition == unit.source);
         source.expect("the unit came from here").progress.take_done(unit.record.offset);
+        gathered.units += 1;
+        self.dirty = true;
         if matches!(env.commits, Committing::Batch(_)) {
             if let Some(state) = &unit.state {
                 self.home.memory.borrow_mut().write(state, std::mem::take(&mut unit.writes));
             }
             gathered.outputs.append(&mut unit.outputs);
-            gathered.units += 1;
-            self.dirty = true;
             env.recycle(unit.outputs);
         }
         Ok(())
@@ -338,9 +347,8 @@ fn way_of(env: &Env, source: &Source, record: &Record) -> Result<Option<Way>, Co
     match service.inputs[source.input].unknown {
         Unknown::Ignore => Ok(None),
         Unknown::Reject => {
-            let what = event.map_or("no event type".into(), |event| {
-                format!("the event type {:?}", String::from_utf8_lossy(event))
-            });
+            let what = event
+                .map_or("no event type".into(), |event| format!("the event type {:?}", String::from_utf8_lossy(event)));
             let message = format!(
                 "{} has {what}, which service {} does not handle; handle it or declare .ignore_unknown({:?})",
                 partition.at(record.offset),

@@ -59,7 +59,8 @@ pub struct CommitBatch {
 /// answered with [`Answer::Committed`]. One commit of a member is under way at a time.
 pub trait BatchCommit {
     /// Makes the shard's state readable and tells its durable progress, in the order of `partitions`; `None` where the group
-    /// never committed.
+    /// never committed. For an ownership that is over it may answer with [`Code::FENCED`](crate::code::Code::FENCED); the
+    /// worker then waits for the log to say so.
     fn load(
         &self,
         shard: u32,
@@ -90,16 +91,22 @@ pub struct UnitEffects {
 
 /// Commits every unit in a transaction of its own.
 ///
-/// Contract: as for [`BatchCommit`], for one unit; units of one shard may commit at the same time and in any order.
+/// Contract: as for [`BatchCommit`], for one unit; units of one shard may commit at the same time and in any order, and a
+/// record that is done is not done again: a second commit of it is answered with [`Answer::NotCommitted`].
 #[async_trait(?Send)]
 pub trait UnitCommit {
-    /// As [`BatchCommit::load`].
+    /// As [`BatchCommit::load`]. Progress holds every unit that committed. A commit that nobody waits for any more is settled
+    /// before: what this answers holds its unit, or the unit will never be committed.
     async fn load(
         &self,
         shard: u32,
         generation: Generation,
         partitions: Vec<TopicPartition>,
     ) -> Result<Vec<Option<Progress>>, Coded>;
+
+    /// Makes the progress of shards durable, so that the traces which single units left can be removed. The batch holds
+    /// progress only. Units whose commit was answered are done in it; what others left stays.
+    async fn fold(&self, batch: Arc<CommitBatch>) -> Answer;
 
     /// Opens the transaction of one unit.
     async fn begin(&self, shard: u32, generation: Generation) -> Result<Box<dyn UnitTransaction>, Coded>;

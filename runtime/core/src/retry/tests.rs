@@ -16,7 +16,8 @@ impl Random for Steps {
 
 #[test]
 fn the_bound_doubles_up_to_the_longest_delay() {
-    let retry = Retry { attempts: 9, first_delay: Duration::from_millis(50), longest_delay: Duration::from_millis(300) };
+    let retry =
+        Retry { attempts: 9, first_delay: Duration::from_millis(50), longest_delay: Duration::from_millis(300) };
     let bounds: Vec<u128> = (1..=5).map(|attempt| retry.bound(attempt).as_millis()).collect();
     assert_eq!(bounds, [50, 100, 200, 300, 300]);
 }

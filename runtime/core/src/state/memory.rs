@@ -1,6 +1,6 @@
 //! The newest state of a shard: what completed units wrote and is not committed yet, and a bounded part of what is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map};
 
 use bytes::Bytes;
 
@@ -81,10 +81,12 @@ impl Memory {
 
     /// Remembers what the commit port answered for an entry.
     pub(crate) fn remember(&mut self, id: &StateId, suffix: Bytes, value: Option<Bytes>) {
-        self.clean_bytes += cost(&suffix, value.as_ref());
         let state = self.states.entry(id.clone()).or_default();
         state.touched = self.sweep;
-        state.entries.entry(suffix).or_insert(Held { value, commit: CLEAN });
+        if let btree_map::Entry::Vacant(vacant) = state.entries.entry(suffix) {
+            self.clean_bytes += cost(vacant.key(), value.as_ref());
+            vacant.insert(Held { value, commit: CLEAN });
+        }
     }
 
     /// What memory holds of a range of one key's entries, in order; `None` values hide committed ones.
@@ -102,23 +104,21 @@ impl Memory {
         let state = self.states.entry(id.clone()).or_default();
         state.touched = self.sweep;
         for (suffix, value) in writes {
-            let bytes = cost(&suffix, value.as_ref());
-            match state.entries.get_mut(&suffix) {
-                Some(held) => {
-                    if held.commit == CLEAN {
-                        self.clean_bytes = self.clean_bytes.saturating_sub(cost(&suffix, held.value.as_ref()));
-                    }
-                    if held.commit != self.commit {
-                        self.dirty_bytes += bytes;
-                        self.dirty.push((id.clone(), suffix));
-                    }
-                    *held = Held { value, commit: self.commit };
+            self.dirty_bytes += cost(&suffix, value.as_ref());
+            if let Some(held) = state.entries.get_mut(&suffix) {
+                let bytes = cost(&suffix, held.value.as_ref());
+                if held.commit == CLEAN {
+                    self.clean_bytes -= bytes;
                 }
-                None => {
-                    self.dirty_bytes += bytes;
-                    self.dirty.push((id.clone(), suffix.clone()));
-                    state.entries.insert(suffix, Held { value, commit: self.commit });
+                if held.commit == self.commit {
+                    self.dirty_bytes -= bytes;
+                } else {
+                    self.dirty.push((id.clone(), suffix));
                 }
+                *held = Held { value, commit: self.commit };
+            } else {
+                self.dirty.push((id.clone(), suffix.clone()));
+                state.entries.insert(suffix, Held { value, commit: self.commit });
             }
         }
     }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 use crate::code::Coded;
 use crate::ports::{Answer, CommitBatch, Committed, Committing};
@@ -21,10 +21,10 @@ enum Phase {
         answer: LocalBoxFuture<'static, Answer>,
         began: Timestamp,
     },
-    /// Not committed; the same batch goes out again at this time.
+    /// Not committed; the same batch goes out again after this pause.
     Waiting {
         batch: Arc<CommitBatch>,
-        until: Timestamp,
+        pause: BoxFuture<'static, ()>,
     },
 }
 
@@ -50,19 +50,28 @@ impl Committer {
     /// When the commit has to be looked after next. Once the input is drained, what is gathered goes out soon.
     pub(super) fn due(&self, drained: bool) -> Option<Timestamp> {
         let limits = &self.env.service.limits;
-        match &self.phase {
-            Phase::UnderWay { .. } => None,
-            Phase::Waiting { until, .. } => Some(*until),
-            Phase::Idle => {
-                self.since.map(|since| since + if drained { limits.commit_linger } else { limits.commit_interval })
-            }
-        }
+        let wait = if drained { limits.commit_linger } else { limits.commit_interval };
+        self.since.filter(|_| self.is_idle()).map(|since| since + wait)
     }
 
     fn begin(&mut self, batch: Arc<CommitBatch>) {
-        let Committing::Batch(commits) = &self.env.commits else { unreachable!("units commit by themselves") };
-        let answer = commits.commit(Arc::clone(&batch));
+        let answer: LocalBoxFuture<'static, Answer> = match &self.env.commits {
+            Committing::Batch(commits) => commits.commit(Arc::clone(&batch)),
+            Committing::Unit(commits) => {
+                let (commits, batch) = (Rc::clone(commits), Arc::clone(&batch));
+                Box::pin(async move { commits.fold(batch).await })
+            }
+        };
         self.phase = Phase::UnderWay { batch, answer, began: self.env.clock.now() };
+    }
+
+    /// Gives up a batch that waits to be tried again, and tells how many units it held. One that is under way cannot be
+    /// called back.
+    fn give_up_waiting(&mut self) -> usize {
+        let Phase::Waiting { batch, .. } = &self.phase else { return 0 };
+        let units = batch.units;
+        self.phase = Phase::Idle;
+        units
     }
 }
 
@@ -75,8 +84,8 @@ impl Worker {
                 self.answered(answer)?;
                 Ok(true)
             }
-            Phase::Waiting { batch, until } => {
-                if self.env.clock.now() < *until {
+            Phase::Waiting { batch, pause } => {
+                if pause.as_mut().poll(cx).is_pending() {
                     return Ok(false);
                 }
                 let batch = Arc::clone(batch);
@@ -94,11 +103,10 @@ impl Worker {
             return false;
         }
         let now = self.env.clock.now();
-        self.committer.since.get_or_insert(now);
-        let limits = &self.env.service.limits;
-        let bytes = self.gathered.outputs.bytes() + self.shards.values().map(Shard::dirty_bytes).sum::<usize>();
+        // A clock that was set back must not make the commit wait for the time to come round again.
+        self.committer.since = Some(self.committer.since.map_or(now, |since| since.min(now)));
         let due = self.committer.due(self.drained).is_some_and(|due| due <= now);
-        if !due && bytes < limits.commit_bytes && !self.wants_commit(now) {
+        if !due && !self.has_gathered_enough() && !self.wants_commit() {
             return false;
         }
         let fresh = self.env.outputs();
@@ -110,6 +118,12 @@ impl Worker {
         self.env.renew_time();
         self.committer.begin(Arc::new(CommitBatch { shards, outputs, units }));
         true
+    }
+
+    /// Whether what is gathered fills a commit. More is not taken while the commit before is under way.
+    pub(super) fn has_gathered_enough(&self) -> bool {
+        let changes: usize = self.shards.values().map(Shard::dirty_bytes).sum();
+        self.gathered.outputs.bytes() + changes >= self.env.service.limits.commit_bytes
     }
 
     /// What follows the answer to a commit.
@@ -134,6 +148,11 @@ impl Worker {
                 }
                 Ok(())
             }
+            // The shards were given up meanwhile: the batch is nobody's any more.
+            Answer::NotCommitted(_) if self.ownership.reads_again() => {
+                self.left_uncommitted(batch.units);
+                Ok(())
+            }
             Answer::NotCommitted(cause) => {
                 self.committer.attempt += 1;
                 if self.committer.attempt >= COMMIT_RETRY.attempts {
@@ -141,12 +160,12 @@ impl Worker {
                     return Err(cause);
                 }
                 self.env.observer.commit_failed(&cause, "the same batch is tried again");
-                let until = self.env.clock.now() + COMMIT_RETRY.delay(self.committer.attempt, &*self.env.random);
-                self.committer.phase = Phase::Waiting { batch, until };
+                let delay = COMMIT_RETRY.delay(self.committer.attempt, &*self.env.random);
+                self.committer.phase = Phase::Waiting { batch, pause: self.env.clock.sleep(delay) };
                 Ok(())
             }
             answer @ (Answer::Fenced(_) | Answer::Unknown(_)) => {
-                self.left.uncommitted += batch.units;
+                self.left_uncommitted(batch.units);
                 self.restart(&answer);
                 Ok(())
             }
@@ -160,12 +179,27 @@ impl Worker {
         }
         for (_, mut shard) in std::mem::take(&mut self.shards) {
             let interrupted = shard.interrupt() + shard.forget_unstarted();
-            self.left.interrupted += interrupted;
+            self.left_interrupted(interrupted);
             self.env.observer.shard_ended(shard.home.shard, interrupted);
         }
-        self.left.uncommitted += std::mem::take(&mut self.gathered.units);
+        let units = std::mem::take(&mut self.gathered.units) + self.committer.give_up_waiting();
+        self.left_uncommitted(units);
         self.gathered.outputs.clear();
         self.committer.since = None;
         self.ownership.read_again();
+    }
+
+    /// Units were interrupted. Before the worker's end they are this worker's or another's to do, and not left.
+    pub(super) fn left_interrupted(&mut self, units: usize) {
+        if self.ending.is_some() {
+            self.left.interrupted += units;
+        }
+    }
+
+    /// As [`Worker::left_interrupted`], for units that completed. Where units commit by themselves they are committed.
+    fn left_uncommitted(&mut self, units: usize) {
+        if self.ending.is_some() && matches!(self.env.commits, Committing::Batch(_)) {
+            self.left.uncommitted += units;
+        }
     }
 }

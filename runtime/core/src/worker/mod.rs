@@ -71,12 +71,7 @@ pub struct Worker {
 
 impl Worker {
     /// Makes a worker out of a membership. Looks the service's topics up; a missing one is an error.
-    pub async fn open(
-        service: Arc<Service>,
-        member: Member,
-        broker: &dyn Broker,
-        ports: Ports,
-    ) -> Result<Self, Coded> {
+    pub async fn open(service: Arc<Service>, member: Member, broker: &dyn Broker, ports: Ports) -> Result<Self, Coded> {
         let env = Rc::new(Env::open(service, member.commits, &*broker.topics(), ports).await?);
         Ok(Self {
             log: member.log,
@@ -144,13 +139,16 @@ impl Worker {
     /// Takes ownership events and records from the log.
     fn poll_log(&mut self, cx: &mut Context<'_>) -> Result<bool, Coded> {
         let unread: usize = self.shards.values().map(Shard::unread_bytes).sum();
-        let room = match self.ending {
-            None => self.env.service.limits.read_ahead.saturating_sub(unread),
-            Some(_) => 0,
-        };
+        let read_ahead = self.env.service.limits.read_ahead.max(1);
+        // A partition holds at most its share and what one poll brings, so that none fills the room of the others.
+        let share = (read_ahead / self.ownership.partitions().max(1) / 2).max(1);
+        for shard in self.shards.values_mut() {
+            shard.balance(share, &mut *self.log);
+        }
+        let room = if self.ending.is_none() { share.min(read_ahead.saturating_sub(unread)) } else { 0 };
         match self.log.poll(cx, room, &mut self.batches) {
             Poll::Pending => {
-                self.drained = room > 0;
+                self.drained = room > 0 && unread == 0;
                 Ok(false)
             }
             Poll::Ready(Err(error)) => Err(error),
@@ -161,7 +159,9 @@ impl Worker {
             Poll::Ready(Ok(None)) => {
                 self.drained = false;
                 for batch in self.batches.drain(..) {
-                    if let Some(shard) = self.shards.get_mut(&batch.source.partition) {
+                    let number = batch.source.partition;
+                    // What comes for a shard that goes, or has to be read again, is read again by its next owner.
+                    if let Some(shard) = self.shards.get_mut(&number).filter(|_| !self.ownership.is_leaving(number)) {
                         shard.accept(batch);
                     }
                 }
@@ -173,14 +173,16 @@ impl Worker {
     /// Lets every shard go on: units under way first, then new records.
     fn poll_shards(&mut self, cx: &mut Context<'_>) -> bool {
         let mut in_flight: usize = self.shards.values().map(Shard::in_flight).sum();
+        let full = !self.committer.is_idle() && self.has_gathered_enough();
         let mut moved = false;
         let mut trouble = None;
         for (number, shard) in &mut self.shards {
             let before = shard.in_flight();
-            let full = in_flight >= self.env.service.limits.in_flight;
             let may_take = self.ending.is_none() && !full && !self.ownership.is_leaving(*number);
             let budget = if may_take { TAKE_BUDGET } else { 0 };
-            match shard.go_on(cx, &mut self.gathered, budget) {
+            // Each shard may have one unit under way, whatever the others have, so that none starves.
+            let bound = self.env.service.limits.in_flight.saturating_sub(in_flight - before).max(1);
+            match shard.go_on(cx, &mut self.gathered, budget, bound) {
                 Ok(went) => moved |= went,
                 Err(found) => {
                     trouble = Some(found);
@@ -202,10 +204,9 @@ impl Worker {
         }
     }
 
-    /// Whether a wake-up is due by time; arms the alarm for the next one.
+    /// Whether it is time for a commit; arms the alarm for the next one.
     fn alarm_rang(&mut self, cx: &mut Context<'_>) -> bool {
-        let due = [self.committer.due(self.drained), self.ownership.due()].into_iter().flatten().min();
-        let Some(due) = due else {
+        let Some(due) = self.committer.due(self.drained) else {
             self.alarm = None;
             return false;
         };

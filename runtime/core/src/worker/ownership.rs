@@ -1,10 +1,11 @@
 //! Which shards are this worker's: they come, are loaded, run, are drained and go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 use crate::code::{Code, Coded};
 use crate::ports::{Answer, Committing, Generation, LogEvent, Start};
@@ -12,7 +13,6 @@ use crate::progress::Progress;
 use crate::record::TopicPartition;
 use crate::service::Service;
 use crate::shard::Shard;
-use crate::time::Timestamp;
 use crate::worker::Worker;
 
 /// The part of a drain that handlers may use; the rest is for the last commit.
@@ -30,8 +30,11 @@ struct Loading {
 /// A shard that goes to somebody else.
 struct Leaving {
     partitions: Vec<TopicPartition>,
-    /// Handlers under way are interrupted then.
-    deadline: Timestamp,
+    /// Completes when handlers under way have to be interrupted.
+    patience: BoxFuture<'static, ()>,
+    is_over: bool,
+    /// Units that waited in lanes, or were under way at the end.
+    interrupted: usize,
 }
 
 /// What this worker owns, and what is on its way in or out.
@@ -63,14 +66,24 @@ impl Ownership {
         self.leaving.contains_key(&shard)
     }
 
-    /// When a drain is over.
-    pub(super) fn due(&self) -> Option<Timestamp> {
-        self.leaving.values().map(|leaving| leaving.deadline).min()
-    }
-
     pub(super) fn read_again(&mut self) {
         self.again = true;
         self.loading.clear();
+    }
+
+    /// Whether all shards were given up, to be read again.
+    pub(super) fn reads_again(&self) -> bool {
+        self.again
+    }
+
+    /// The shards of which this worker holds a partition.
+    fn shards(&self) -> BTreeSet<u32> {
+        self.held.keys().map(|partition| partition.partition).collect()
+    }
+
+    /// How many partitions this worker holds.
+    pub(super) fn partitions(&self) -> usize {
+        self.held.len()
     }
 
     /// The partitions of a shard, and the newest generation among them, if all of them are held.
@@ -90,26 +103,35 @@ impl Worker {
     pub(super) fn on_event(&mut self, event: LogEvent) {
         match event {
             LogEvent::Assigned { partitions, generation } => {
-                let mut shards: Vec<u32> = partitions.iter().map(|partition| partition.partition).collect();
+                let shards: BTreeSet<u32> = partitions.iter().map(|partition| partition.partition).collect();
                 self.ownership.held.extend(partitions.into_iter().map(|partition| (partition, generation)));
-                shards.sort_unstable();
-                shards.dedup();
-                shards.into_iter().for_each(|shard| self.load(shard));
+                for shard in shards {
+                    self.load(shard);
+                }
             }
             LogEvent::Revoked { partitions, drain } => {
-                let deadline = self.env.clock.now() + drain * DRAIN_SHARE.0 / DRAIN_SHARE.1;
                 for partition in partitions {
-                    let shard = partition.partition;
-                    self.ownership.loading.remove(&shard);
-                    let leaving = self.ownership.leaving.entry(shard);
-                    leaving.or_insert_with(|| Leaving { partitions: Vec::new(), deadline }).partitions.push(partition);
-                    if let Some(shard) = self.shards.get_mut(&shard) {
-                        self.left.interrupted += shard.forget_unstarted();
-                    }
+                    self.revoke(partition, drain * DRAIN_SHARE.0 / DRAIN_SHARE.1);
                 }
             }
             LogEvent::Lost { partitions } => self.lose(&partitions),
         }
+    }
+
+    /// Begins to drain the shard of a partition that goes to somebody else.
+    fn revoke(&mut self, partition: TopicPartition, patience: Duration) {
+        let number = partition.partition;
+        self.ownership.loading.remove(&number);
+        let waiting = self.shards.get_mut(&number).map_or(0, Shard::forget_unstarted);
+        let leaving = self.ownership.leaving.entry(number).or_insert_with(|| Leaving {
+            partitions: Vec::new(),
+            patience: self.env.clock.sleep(patience),
+            is_over: false,
+            interrupted: 0,
+        });
+        leaving.partitions.push(partition);
+        leaving.interrupted += waiting;
+        self.left_interrupted(waiting);
     }
 
     /// Nothing of a lost shard may be committed. What other shards did since the last commit is in the same batch as what
@@ -135,7 +157,8 @@ impl Worker {
             Ok(whole) => whole,
             Err(missing) => return self.env.observer.shard_waits(shard, &missing),
         };
-        if self.shards.contains_key(&shard) || self.ownership.is_leaving(shard) {
+        // While all are to be read again, a commit may be under way whose answer has to come first.
+        if self.shards.contains_key(&shard) || self.ownership.is_leaving(shard) || self.ownership.again {
             return;
         }
         let wanted = partitions.clone();
@@ -154,21 +177,28 @@ impl Worker {
         let mut moved = false;
         if self.ownership.again && self.committer.is_idle() {
             self.ownership.again = false;
-            let mut shards: Vec<u32> = self.ownership.held.keys().map(|partition| partition.partition).collect();
-            shards.sort_unstable();
-            shards.dedup();
-            shards.into_iter().for_each(|shard| self.load(shard));
+            for shard in self.ownership.shards() {
+                self.load(shard);
+            }
             moved = true;
         }
         let mut loaded = Vec::new();
         for (shard, loading) in &mut self.ownership.loading {
             if let Poll::Ready(answer) = loading.answer.as_mut().poll(cx) {
-                loaded.push((*shard, answer?));
+                loaded.push((*shard, answer));
             }
         }
-        for (shard, progress) in loaded {
-            self.start_shard(shard, progress)?;
+        for (shard, answer) in loaded {
             moved = true;
+            match answer {
+                Ok(progress) => self.start_shard(shard, progress)?,
+                // The ownership ended while it was read; the log will say so.
+                Err(cause) if cause.code == Code::FENCED => drop(self.ownership.loading.remove(&shard)),
+                Err(cause) => return Err(cause),
+            }
+        }
+        for leaving in self.ownership.leaving.values_mut().filter(|leaving| !leaving.is_over) {
+            leaving.is_over = leaving.patience.as_mut().poll(cx).is_ready();
         }
         let leaving: Vec<u32> = self.ownership.leaving.keys().copied().collect();
         for shard in leaving {
@@ -191,26 +221,27 @@ impl Worker {
     }
 
     /// Whether a shard waits only for its last commit before it can go.
-    pub(super) fn wants_commit(&self, now: Timestamp) -> bool {
-        self.ownership.leaving.iter().any(|(shard, leaving)| {
-            self.shards.get(shard).is_some_and(|shard| shard.in_flight() == 0) || leaving.deadline <= now
-        })
+    pub(super) fn wants_commit(&self) -> bool {
+        let drained = |shard: &u32| self.shards.get(shard).is_some_and(|shard| shard.in_flight() == 0);
+        self.ownership.leaving.keys().any(drained)
     }
 
     /// Gives a leaving shard up, once its handlers ended or were interrupted and everything they did is committed.
     fn let_go(&mut self, number: u32) -> bool {
-        let now = self.env.clock.now();
-        let leaving = &self.ownership.leaving[&number];
+        let Some(leaving) = self.ownership.leaving.get_mut(&number) else { return false };
         if let Some(shard) = self.shards.get_mut(&number) {
-            if shard.in_flight() > 0 && now < leaving.deadline {
+            if shard.in_flight() > 0 && !leaving.is_over {
                 return false;
             }
             let interrupted = shard.interrupt();
-            self.left.interrupted += interrupted;
-            if shard.is_dirty() || !self.committer.is_idle() {
+            leaving.interrupted += interrupted;
+            let all_interrupted = leaving.interrupted;
+            let is_clean = !shard.is_dirty() && self.committer.is_idle();
+            self.left_interrupted(interrupted);
+            if !is_clean {
                 return interrupted > 0;
             }
-            self.env.observer.shard_ended(number, interrupted);
+            self.env.observer.shard_ended(number, all_interrupted);
             self.shards.remove(&number);
         } else if !self.committer.is_idle() {
             return false;

@@ -1,0 +1,81 @@
+//! One input partition of a shard: how far it is, and what was read of it and not yet taken.
+
+use std::collections::VecDeque;
+
+use crate::ports::Log;
+use crate::progress::Progress;
+use crate::record::{Record, TopicPartition};
+
+/// One input partition of a shard.
+pub(crate) struct Source {
+    pub(crate) partition: TopicPartition,
+    /// The topic's place among the service's inputs.
+    pub(crate) input: usize,
+    pub(crate) progress: Progress,
+    /// One past the newest record that the log handed out.
+    seen: u64,
+    /// What is left of the batches that were read.
+    unread: VecDeque<std::vec::IntoIter<Record>>,
+    unread_bytes: usize,
+    paused: bool,
+}
+
+impl Source {
+    pub(crate) fn new(partition: TopicPartition, input: usize, progress: Progress) -> Self {
+        Self { partition, input, progress, seen: 0, unread: VecDeque::new(), unread_bytes: 0, paused: false }
+    }
+
+    /// Takes records in, to be handled by and by. Tells whether progress changed: what was not done and is not in the log any
+    /// more will never be.
+    pub(crate) fn accept(&mut self, records: Vec<Record>) -> bool {
+        let mut changed = false;
+        for record in &records {
+            if record.offset > self.seen {
+                changed |= self.progress.skip(self.seen, record.offset);
+            }
+            self.seen = record.offset + 1;
+            self.unread_bytes += record.size();
+        }
+        self.unread.push_back(records.into_iter());
+        changed
+    }
+
+    pub(crate) fn unread_bytes(&self) -> usize {
+        self.unread_bytes
+    }
+
+    /// The oldest record that was not taken.
+    pub(crate) fn first(&self) -> Option<&Record> {
+        self.unread.front().and_then(|records| records.as_slice().first())
+    }
+
+    /// Takes the oldest record. Tells too whether its batch ended with it.
+    pub(crate) fn take(&mut self) -> (Record, bool) {
+        let records = self.unread.front_mut().expect("a record was looked at");
+        let record = records.next().expect("a record was looked at");
+        self.unread_bytes -= record.size();
+        let ended = records.as_slice().is_empty();
+        if ended {
+            self.unread.pop_front();
+        }
+        (record, ended)
+    }
+
+    /// Forgets what was read; it will be read again by whoever owns the partition next.
+    pub(crate) fn forget_unread(&mut self) {
+        self.unread.clear();
+        self.unread_bytes = 0;
+    }
+
+    /// Reads no more of a partition that holds more than its share of what may be read ahead, until half of that is taken:
+    /// one that cannot go on leaves room for the others.
+    pub(crate) fn balance(&mut self, share: usize, log: &mut dyn Log) {
+        if !self.paused && self.unread_bytes >= share {
+            self.paused = true;
+            log.pause(&self.partition);
+        } else if self.paused && self.unread_bytes <= share / 2 {
+            self.paused = false;
+            log.resume(&self.partition);
+        }
+    }
+}
