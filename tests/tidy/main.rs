@@ -6,6 +6,7 @@ mod examples;
 mod imports;
 mod length;
 mod lexer;
+mod links;
 mod manifest;
 mod markers;
 mod names;
@@ -97,6 +98,11 @@ fn the_core_touches_nothing() {
 #[test]
 fn every_example_is_compiled() {
     hold(examples::check);
+}
+
+#[test]
+fn pages_point_to_files_that_are_there() {
+    hold(links::check);
 }
 
 #[test]

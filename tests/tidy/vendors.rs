@@ -16,7 +16,8 @@ struct Seam {
 const SEAMS: &[Seam] = &[
     Seam { crates: &["rdkafka", "rdkafka-sys"], homes: &["runtime/kafka"] },
     Seam { crates: &["sqlx", "tokio-postgres", "postgres"], homes: &["runtime/postgres"] },
-    Seam { crates: &["sled"], homes: &["runtime/embedded/src/store/sled"] },
+    // sled frees memory through crossbeam-epoch, which its adapter has to push.
+    Seam { crates: &["sled", "crossbeam-epoch"], homes: &["runtime/embedded/src/store/sled"] },
     Seam { crates: &["fjall"], homes: &["runtime/embedded/src/store/fjall"] },
     Seam { crates: &["apache-avro", "serde_avro_fast"], homes: &["runtime/schema"] },
     Seam { crates: &["backoff"], homes: &["runtime/core/src/retry"] },
@@ -44,6 +45,7 @@ const EVERYWHERE: &[&str] = &[
     "futures-util",
     "proptest",
     "serde",
+    "serde_bytes",
     "serde_json",
     "tempfile",
     "thiserror",
