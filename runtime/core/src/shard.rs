@@ -64,7 +64,7 @@ impl Shard {
         env: Rc<Env>,
         shard: u32,
         generation: Generation,
-        sources: Vec<(TopicPartition, Progress)>,
+        sources: Vec<(TopicPartition, Option<Progress>)>,
     ) -> Self {
         let memory = Rc::new(RefCell::new(Memory::default()));
         let input_of = |topic: &str| env.service.inputs.iter().position(|input| *input.topic == *topic);
@@ -242,6 +242,7 @@ impl Shard {
         Box::new(Unit {
             home: self.home.clone(),
             source: self.sources[waiting.source].partition.clone(),
+            since: self.sources[waiting.source].since,
             way: waiting.way,
             handler,
             state: waiting.record.key.clone().map(|key| StateId { handler, key }),
@@ -327,7 +328,7 @@ impl Shard {
             shard: self.home.shard,
             generation: self.home.generation,
             changes: self.home.memory.borrow_mut().freeze(name_of),
-            progress: self.sources.iter().map(|source| (source.partition.clone(), source.progress.clone())).collect(),
+            progress: self.sources.iter().filter_map(Source::to_commit).collect(),
         }
     }
 

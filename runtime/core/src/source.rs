@@ -12,6 +12,11 @@ pub(crate) struct Source {
     /// The topic's place among the service's inputs.
     pub(crate) input: usize,
     pub(crate) progress: Progress,
+    /// Whether anything is known of the group's progress. A partition that was never read has none to commit: where it
+    /// begins shows with the first record.
+    has_begun: bool,
+    /// The oldest offset that was read here.
+    pub(crate) since: u64,
     /// One past the newest record that the log handed out.
     seen: u64,
     /// What is left of the batches that were read.
@@ -21,14 +26,37 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(partition: TopicPartition, input: usize, progress: Progress) -> Self {
-        Self { partition, input, progress, seen: 0, unread: VecDeque::new(), unread_bytes: 0, paused: false }
+    /// A partition whose durable progress is known, or that the group never committed.
+    pub(crate) fn new(partition: TopicPartition, input: usize, progress: Option<Progress>) -> Self {
+        Self {
+            partition,
+            input,
+            has_begun: progress.is_some(),
+            progress: progress.unwrap_or_default(),
+            since: 0,
+            seen: 0,
+            unread: VecDeque::new(),
+            unread_bytes: 0,
+            paused: false,
+        }
+    }
+
+    /// The progress that a commit has to store.
+    pub(crate) fn to_commit(&self) -> Option<(TopicPartition, Progress)> {
+        self.has_begun.then(|| (self.partition.clone(), self.progress.clone()))
     }
 
     /// Takes records in, to be handled by and by. Tells whether progress changed: what was not done and is not in the log any
     /// more will never be.
     pub(crate) fn accept(&mut self, records: Vec<Record>) -> bool {
         let mut changed = false;
+        if let Some(first) = records.first().filter(|_| self.seen == 0) {
+            self.since = first.offset;
+            if !self.has_begun {
+                self.has_begun = true;
+                self.progress = Progress::starting_at(first.offset);
+            }
+        }
         for record in &records {
             if record.offset > self.seen {
                 changed |= self.progress.skip(self.seen, record.offset);

@@ -40,6 +40,8 @@ pub(crate) struct Home {
 pub(crate) struct Unit {
     pub(crate) home: Home,
     pub(crate) source: TopicPartition,
+    /// The oldest offset that was read of the partition.
+    pub(crate) since: u64,
     pub(crate) record: Record,
     pub(crate) way: Way,
     pub(crate) handler: usize,
@@ -173,7 +175,7 @@ async fn commit(unit: &mut Unit) -> Answer {
         .filter_map(|(suffix, value)| Some(Change { key: unit.state_key(&suffix)?, value }))
         .collect();
     let outputs = std::mem::take(&mut unit.outputs);
-    transaction.commit(UnitEffects { done: unit.position(), changes, outputs }).await
+    transaction.commit(UnitEffects { done: unit.position(), since: unit.since, changes, outputs }).await
 }
 
 /// One attempt, with its time-out, its panics caught, and the faults of calls that cannot answer with an error.

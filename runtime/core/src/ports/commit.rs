@@ -37,7 +37,7 @@ pub struct ShardCommit {
     pub generation: Generation,
     /// State changes, at most one for a key.
     pub changes: Vec<Change>,
-    /// The progress of every partition of the shard, as it is with the batch's units done.
+    /// The progress of every partition of the shard of which anything is known, as it is with the batch's units done.
     pub progress: Vec<(TopicPartition, Progress)>,
 }
 
@@ -83,6 +83,9 @@ pub trait BatchCommit {
 pub struct UnitEffects {
     /// The record that is done with this unit.
     pub done: Position,
+    /// Where this ownership began to read the record's partition: for a group without progress there, everything before
+    /// counts as done.
+    pub since: u64,
     /// State changes, at most one for a key.
     pub changes: Vec<Change>,
     /// What the unit emitted, in order.

@@ -213,7 +213,7 @@ impl Worker {
         for (partition, progress) in loading.partitions.into_iter().zip(progress) {
             let from = progress.as_ref().map_or(Start::Earliest, |progress| Start::Offset(progress.resume_at()));
             self.log.start(&partition, from)?;
-            sources.push((partition, progress.unwrap_or_default()));
+            sources.push((partition, progress));
         }
         self.shards.insert(shard, Shard::new(std::rc::Rc::clone(&self.env), shard, loading.generation, sources));
         self.env.observer.shard_started(shard);
