@@ -1,0 +1,3 @@
+//! What proves an adapter or a service: conformance suites for the ports.
+
+pub mod conformance;

@@ -1,0 +1,3 @@
+//! Every adapter passes the suite of its port.
+
+mod stores;
