@@ -1,6 +1,6 @@
 //! The ledger: the only place that writes. It gives offsets out and applies chunks, state and progress in one batch.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ struct Writer {
     /// When the old ends were looked at last.
     swept: Option<Timestamp>,
     /// Bytes of each partition by topic number; filled where retention counts them.
-    bytes: HashMap<(u32, u32), u64>,
+    bytes: BTreeMap<(u32, u32), u64>,
 }
 
 /// The one who writes.
@@ -84,7 +84,7 @@ impl Ledger {
     /// Packs records for their partitions; done before the ledger is held.
     pub(crate) fn pack(&self, outputs: &Outputs) -> Result<Appends, Coded> {
         let mut appends: Vec<Append> = Vec::new();
-        let mut places: HashMap<(*const u8, u32), usize> = HashMap::new();
+        let mut places: BTreeMap<(*const u8, u32), usize> = BTreeMap::new();
         for output in outputs.iter() {
             let place = *places.entry((output.topic.as_ptr(), output.partition)).or_insert(appends.len());
             if place == appends.len() {
@@ -199,10 +199,10 @@ impl Ledger {
 }
 
 /// The bytes of every partition.
-fn measure(store: &dyn Store, topics: &Catalogue) -> Result<HashMap<(u32, u32), u64>, Coded> {
+fn measure(store: &dyn Store, topics: &Catalogue) -> Result<BTreeMap<(u32, u32), u64>, Coded> {
     /// Chunks looked at in one read.
     const PAGE: usize = 64;
-    let mut bytes = HashMap::new();
+    let mut bytes = BTreeMap::new();
     for topic in topics.all() {
         for partition in 0..u32::try_from(topic.partitions.len()).expect("a 32-bit number") {
             let total: &mut u64 = bytes.entry((topic.number, partition)).or_default();
