@@ -174,7 +174,7 @@ async fn commit(unit: &mut Unit) -> Answer {
         .into_iter()
         .filter_map(|(suffix, value)| Some(Change { key: unit.state_key(&suffix)?, value }))
         .collect();
-    let outputs = std::mem::take(&mut unit.outputs);
+    let outputs = std::mem::replace(&mut unit.outputs, unit.home.env.outputs());
     transaction.commit(UnitEffects { done: unit.position(), since: unit.since, changes, outputs }).await
 }
 
