@@ -118,13 +118,13 @@ where
 
 fn main() -> io::Result<()> {
     let line = InOrder {
-        invoice: "536365".into(),
-        stock_code: "85123A".into(),
-        description: Some("WHITE HANGING HEART T-LIGHT HOLDER".into()),
+        invoice: "900001".into(),
+        stock_code: "T10042".into(),
+        description: Some("GREEN TEAPOT WITH A WOODEN HANDLE".into()),
         quantity: 6,
-        time: 1_291_191_960_000,
-        price: 2_550,
-        customer: Some("17850".into()),
+        time: 1_291_200_000_000,
+        price: 4_250,
+        customer: Some("40001".into()),
         country: "United Kingdom".into(),
     };
     let InOrder { invoice, stock_code, description, quantity, time, price, customer, country } = line.clone();
