@@ -60,6 +60,8 @@ codes! {
     UNREADABLE_INPUT = 201, Refused;
     /// An input file without the columns or the lines it needs.
     UNUSABLE_INPUT = 202, Refused;
+    /// A report that was asked for and cannot be written.
+    REPORT_NOT_WRITTEN = 203, Refused;
     /// The directory is held by another process.
     DIRECTORY_IN_USE = 301, Refused;
     /// The directory was written in another format version.
@@ -82,6 +84,8 @@ codes! {
     SCHEMA_MISMATCH = 403, Refused;
     /// A service whose parts contradict each other.
     BAD_SERVICE = 404, Usage;
+    /// A topic exists with another number of partitions than is asked for.
+    TOPIC_EXISTS = 405, Refused;
     /// A handler failed for good and its service stopped.
     HANDLER_FAILED = 501, Problems;
     /// A handler blocks its thread.
@@ -96,6 +100,8 @@ codes! {
     FENCED = 506, Problems;
     /// The log or the store failed while the service ran.
     BACKEND_FAILED = 507, Unreachable;
+    /// A worker panicked outside its handlers.
+    WORKER_PANICKED = 508, Problems;
 }
 
 impl Code {

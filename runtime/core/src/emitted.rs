@@ -16,6 +16,10 @@ pub(crate) struct Emitted {
     type_id: TypeId,
     /// The event type's name.
     pub(crate) event: &'static str,
+    /// The version of the schema that is written.
+    pub(crate) version: u32,
+    /// What the codec calls what it writes.
+    pub(crate) content_type: &'static str,
     /// The codec, of the event's own codec type.
     codec: Box<dyn Any + Send + Sync>,
     /// The headers that are the same for all of them, encoded.
@@ -42,7 +46,14 @@ impl Emitted {
         headers::write(&mut block, headers::SOURCE, Some(source.as_bytes()));
         headers::write(&mut block, headers::CONTENT_TYPE, Some(E::Codec::CONTENT_TYPE.as_bytes()));
         let codec = Box::new(E::Codec::open()?);
-        Ok(Self { type_id: TypeId::of::<E>(), event: E::NAME, codec, headers: block })
+        Ok(Self {
+            type_id: TypeId::of::<E>(),
+            event: E::NAME,
+            version: E::VERSION,
+            content_type: E::Codec::CONTENT_TYPE,
+            codec,
+            headers: block,
+        })
     }
 
     /// Whether it is the type `E`.

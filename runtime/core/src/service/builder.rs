@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::code::{Code, Coded};
+use crate::codec::Codec;
 use crate::emitted::Emitted;
 use crate::event::Event;
 use crate::handler::{Handler, Route, TypedRoute};
@@ -16,6 +17,8 @@ use crate::service::{Input, Registered, RouteEntry, Service, Unknown};
 struct Taken {
     topic: Arc<str>,
     event: &'static str,
+    version: u32,
+    content_type: &'static str,
     route: Result<Box<dyn Route>, Coded>,
 }
 
@@ -56,7 +59,8 @@ impl<H: Send + Sync + 'static> HandlerBuilder<H> {
         H: Handler<E>,
     {
         let route = TypedRoute::<E, H>::open(Arc::clone(&self.handler));
-        self.declared.takes.push(Taken { topic: topic.into(), event: E::NAME, route });
+        let (version, content_type) = (E::VERSION, E::Codec::CONTENT_TYPE);
+        self.declared.takes.push(Taken { topic: topic.into(), event: E::NAME, version, content_type, route });
         self
     }
 
@@ -165,6 +169,11 @@ impl ServiceBuilder {
         self
     }
 
+    /// The bounds as declared so far.
+    pub fn declared_limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The bounds of the service's workers.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -221,7 +230,8 @@ fn take_inputs(inputs: &mut Vec<Input>, takes: Vec<Taken>, handler: usize, name:
             );
             return Err(Coded::new(Code::BAD_SERVICE, message));
         }
-        routes.push(RouteEntry { event: taken.event, handler, route: taken.route? });
+        let Taken { event, version, content_type, route, .. } = taken;
+        routes.push(RouteEntry { event, version, content_type, handler, route: route? });
     }
     Ok(())
 }

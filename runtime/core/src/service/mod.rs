@@ -1,6 +1,7 @@
 //! Services: what the author declares, checked once and then only read.
 
 mod builder;
+mod description;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::limits::Limits;
 use crate::retry::Retry;
 
 pub use builder::{HandlerBuilder, ServiceBuilder};
+pub use description::EventInfo;
 
 /// A set of handlers that consume as one group, with a stable name. Shared by all its workers.
 pub struct Service {
@@ -55,6 +57,8 @@ pub(crate) struct Input {
 /// One event type of an input topic.
 pub(crate) struct RouteEntry {
     pub(crate) event: &'static str,
+    pub(crate) version: u32,
+    pub(crate) content_type: &'static str,
     pub(crate) handler: usize,
     pub(crate) route: Box<dyn Route>,
 }

@@ -1,0 +1,42 @@
+//! What a service says of itself, for those who describe it.
+
+use crate::service::Service;
+
+/// An event type that a service takes or emits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventInfo<'a> {
+    /// The event type's name.
+    pub event: &'static str,
+    /// The version of the schema that this build writes, from 1.
+    pub version: u32,
+    /// The topic it is taken from or emitted to.
+    pub topic: &'a str,
+    /// What the `content-type` header says of its values.
+    pub content_type: &'static str,
+}
+
+impl Service {
+    /// The event types that a handler takes, by topic; nothing for a handler that does not exist.
+    pub fn taken_by<'a>(&'a self, handler: &'a str) -> impl Iterator<Item = EventInfo<'a>> {
+        let place = self.handlers.iter().position(|known| *known.name == *handler);
+        self.inputs.iter().flat_map(move |input| {
+            let routes = input.routes.iter().filter(move |route| Some(route.handler) == place);
+            routes.map(|route| EventInfo {
+                event: route.event,
+                version: route.version,
+                topic: &input.topic,
+                content_type: route.content_type,
+            })
+        })
+    }
+
+    /// The event types that handlers may emit, in the order of their declaration.
+    pub fn emits(&self) -> impl Iterator<Item = EventInfo<'_>> {
+        self.emits.iter().map(|(emitted, topic)| EventInfo {
+            event: emitted.event,
+            version: emitted.version,
+            topic: &self.output_topics[usize::from(*topic)],
+            content_type: emitted.content_type,
+        })
+    }
+}
