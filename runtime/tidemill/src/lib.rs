@@ -1,0 +1,33 @@
+//! An event-driven message-bus runtime for services written in Rust: what a service imports.
+//!
+//! A service is declared with [`service::Service::builder`], its handlers implement [`handler::Handler`], and [`main`] gives
+//! it its command line. [`host::Host`] runs several services in one process; [`query::Query`] reads what they keep.
+//! `docs/GUIDE.md` shows how to write one.
+
+pub mod command;
+pub mod config;
+pub mod host;
+pub mod prelude;
+pub mod query;
+pub mod telemetry;
+
+pub use tidemill_core::{
+    code, codec, context, event, handler, headers, layer, limits, ports, publisher, record, retry, service, state, time,
+};
+pub use tidemill_schema as schema;
+
+pub use command::main;
+
+/// What the derives name, so that they work inside this crate's tests too.
+#[cfg(test)]
+extern crate self as tidemill;
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
+/// The examples of the guide, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/GUIDE.md")]
+struct Guide;

@@ -1,0 +1,120 @@
+//! The command line of one service.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tidemill_core::code::{Coded, Exit};
+use tidemill_core::service::ServiceBuilder;
+
+use crate::command::{Options, Output, RunOptions, describe, execute, lag, settings, topics};
+use crate::config::Configuration;
+use crate::host::{Host, Until};
+
+/// Runs the service and operates it.
+#[derive(Parser)]
+#[command(disable_help_subcommand = true)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service until SIGTERM or ctrl-c, or until nothing is left to do.
+    Run {
+        #[command(flatten)]
+        run: RunOptions,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Show what the service is made of: handlers, events, topics, limits.
+    Describe {
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Create and check topics.
+    #[command(subcommand)]
+    Topics(TopicsCommand),
+    /// Show how many records the service has still to do.
+    Lag {
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+        #[command(flatten)]
+        options: Options,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Show every key with its value and where the value comes from.
+    Show {
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+        #[command(flatten)]
+        options: Options,
+    },
+}
+
+#[derive(Subcommand)]
+enum TopicsCommand {
+    /// Create the topics that the service needs and that do not exist.
+    Create {
+        /// How many partitions they get, instead of the configured number.
+        #[arg(long, value_name = "N")]
+        partitions: Option<u32>,
+        /// Show what would be created and create nothing.
+        #[arg(long)]
+        dry_run: bool,
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Check that all topics exist and that the inputs have as many partitions as each other.
+    Check {
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+        #[command(flatten)]
+        options: Options,
+    },
+}
+
+/// The `main` of a service's program: `run`, `describe`, `config show`, `topics create`, `topics check` and `lag`.
+pub fn main(service: ServiceBuilder) -> ExitCode {
+    execute(|program: Program| carry_out(program.command, service))
+}
+
+async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Coded> {
+    match command {
+        Command::Run { run, options } => {
+            let until = if run.until_drained { Until::Drained } else { Until::Stopped };
+            host(&Configuration::load(&options)?, service)?.run(until).await
+        }
+        Command::Describe { output, options } => describe::show(&Configuration::load(&options)?, service, output),
+        Command::Config(ConfigCommand::Show { output, options }) => {
+            settings::show(&Configuration::load(&options)?, output)
+        }
+        Command::Topics(TopicsCommand::Create { partitions, dry_run, output, options }) => {
+            let mut configuration = Configuration::load(&options)?;
+            if let Some(partitions) = partitions {
+                configuration = configuration.with("topics.partitions", &partitions.to_string())?;
+            }
+            topics::create(&host(&configuration, service)?, dry_run, output).await
+        }
+        Command::Topics(TopicsCommand::Check { output, options }) => {
+            topics::check(&host(&Configuration::load(&options)?, service)?, output).await
+        }
+        Command::Lag { output, options } => lag::show(&host(&Configuration::load(&options)?, service)?, output).await,
+    }
+}
+
+fn host(configuration: &Configuration, service: ServiceBuilder) -> Result<Host, Coded> {
+    let mut host = Host::open(configuration.clone())?;
+    host.add(service)?;
+    Ok(host)
+}

@@ -1,0 +1,162 @@
+//! The table of all configuration keys. Parsing, `config show` and the table in `docs/CONFIGURATION.md` come from it.
+
+use std::fmt::Write as _;
+
+use crate::config::value::Kind;
+
+/// What is known of one key.
+pub(super) struct Key {
+    /// Its name, levels separated by dots.
+    pub(super) name: &'static str,
+    /// What its values look like.
+    pub(super) kind: Kind,
+    /// Its value where no layer gives one.
+    pub(super) default: &'static str,
+    /// What it does, in one line.
+    pub(super) meaning: &'static str,
+}
+
+/// The most partitions or workers anybody can mean.
+const MANY: u64 = 10_000;
+/// The most of anything that is counted in memory.
+const MOST: u64 = 1_000_000_000;
+/// The shortest time after which a handler may be said to block its thread.
+const SHORTEST_WATCHDOG_MILLIS: u64 = 100;
+
+const COUNT: Kind = Kind::Count { least: 1, most: MOST };
+const FEW: Kind = Kind::Count { least: 1, most: MANY };
+const SOME_BYTES: Kind = Kind::Size { least: 1 };
+const ANY_BYTES: Kind = Kind::Size { least: 0 };
+const ANY_TIME: Kind = Kind::Duration { least_millis: 0 };
+const SOME_TIME: Kind = Kind::Duration { least_millis: 1 };
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Key {
+    Key { name, kind, default, meaning }
+}
+
+/// Every key there is.
+pub(super) const KEYS: &[Key] = &[
+    key("broker", Kind::Text, "memory:", "The broker: `memory:`, or `embedded:DIR` for a directory of this machine."),
+    key("instance", Kind::Text, "local", "The name of this process in its groups; its members are `INSTANCE.WORKER`."),
+    key(
+        "store",
+        Kind::Choice(&["sled", "fjall"]),
+        "sled",
+        "The store that a new directory of `embedded:` is made with.",
+    ),
+    key(
+        "sync",
+        Kind::Sync,
+        "commit",
+        "When a commit of `embedded:` reaches the disk: before it is answered, at least this often, or when the system likes.",
+    ),
+    key("store_cache", ANY_BYTES, "64MiB", "Memory that the store of `embedded:` may use for what it has read."),
+    key("workers", FEW, "1", "Workers of each service in this process: threads that share its shards."),
+    key("drain", SOME_TIME, "10s", "How long a worker may take to give shards up when it stops or they move."),
+    key(
+        "watchdog",
+        Kind::Duration { least_millis: SHORTEST_WATCHDOG_MILLIS },
+        "10s",
+        "A handler that blocks its thread for longer ends the process (TM-0502).",
+    ),
+    key("topics.partitions", FEW, "4", "Partitions of topics that are created."),
+    key("topics.retention_age", Kind::AgeOrNone, "none", "How long `embedded:` and `memory:` keep a record."),
+    key("topics.retention_bytes", Kind::SizeOrNone, "none", "How many bytes of a partition they keep."),
+    key(
+        "limits.in_flight",
+        COUNT,
+        "1000",
+        "Units under way at once whose handlers wait for something, for each worker.",
+    ),
+    key("limits.lane_queue", COUNT, "1000", "Records queued behind the unit under way in one lane."),
+    key("limits.read_ahead", SOME_BYTES, "8MiB", "Records read and not yet taken by a lane, for each worker."),
+    key("limits.undone", COUNT, "10000", "Taken records of one partition that are not done."),
+    key("limits.commit_bytes", SOME_BYTES, "8MiB", "Outputs and state changes in one commit."),
+    key("limits.commit_interval", ANY_TIME, "100ms", "The longest time between two commits under load."),
+    key("limits.commit_linger", ANY_TIME, "2ms", "How long a commit waits for more units once the input is drained."),
+    key(
+        "limits.state_cache",
+        ANY_BYTES,
+        "32MiB",
+        "Committed state kept in memory for reading it again, for each worker.",
+    ),
+    key("limits.handler_timeout", SOME_TIME, "30s", "How long a handler may take for one attempt."),
+    key(
+        "log.format",
+        Kind::Choice(&["auto", "text", "json"]),
+        "auto",
+        "The form of the log on standard error; `auto` is text on a terminal and JSON elsewhere.",
+    ),
+    key(
+        "log.level",
+        Kind::Levels,
+        "info",
+        "What is logged: a level, or levels by target such as `info,tidemill=debug`.",
+    ),
+];
+
+/// What stands before a service's own keys.
+const SERVICES: &str = "services.";
+/// The keys that a service may have of its own.
+const OWN_WORKERS: &str = "workers";
+const OWN_LIMITS: &str = "limits.";
+
+/// The key called `name`, or, for `services.NAME.KEY`, the one that it stands for in that service.
+pub(super) fn find(name: &str) -> Option<&'static Key> {
+    let general = split_service(name).map_or(name, |(_, key)| key);
+    KEYS.iter().find(|key| key.name == general)
+}
+
+/// A service's name and its own key. The service's name may hold dots, so the key is looked for from the end.
+pub(super) fn split_service(name: &str) -> Option<(&str, &str)> {
+    let rest = name.strip_prefix(SERVICES)?;
+    let mut own = KEYS.iter().map(|key| key.name).filter(|key| *key == OWN_WORKERS || key.starts_with(OWN_LIMITS));
+    own.find_map(|key| {
+        let service = rest.strip_suffix(key)?.strip_suffix('.')?;
+        (!service.is_empty()).then_some((service, key))
+    })
+}
+
+/// The name of a service's own key.
+pub(super) fn of_service(service: &str, key: &str) -> String {
+    format!("{SERVICES}{service}.{key}")
+}
+
+/// The known key that is nearest to `name`, if one is near.
+pub(super) fn nearest(name: &str) -> Option<String> {
+    let service = name.strip_prefix(SERVICES).and_then(|rest| rest.split_once('.'));
+    let known = KEYS.iter().map(|key| match service {
+        Some((service, _)) => of_service(service, key.name),
+        None => key.name.to_owned(),
+    });
+    let nearest = known.filter(|key| find(key).is_some() && (service.is_none() || split_service(key).is_some()));
+    let (distance, nearest) = nearest.map(|key| (distance(name, &key), key)).min()?;
+    // Half of a name may be wrong; more is another name.
+    (distance * 2 <= name.len().max(2)).then_some(nearest)
+}
+
+/// How many characters have to be added, removed or replaced to make `left` into `right`.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (line, from) in left.chars().enumerate() {
+        let mut diagonal = line;
+        row[0] = line + 1;
+        for (column, to) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+/// The table of keys as it stands in `docs/CONFIGURATION.md`.
+pub fn markdown() -> String {
+    let mut table = String::from("| key | value | default | meaning |\n|---|---|---|---|\n");
+    for key in KEYS {
+        let (kind, meaning) = (key.kind.expected(), key.meaning);
+        writeln!(table, "| `{}` | {kind} | `{}` | {meaning} |", key.name, key.default).expect("a string takes all");
+    }
+    table
+}

@@ -1,0 +1,191 @@
+//! Configuration in layers: defaults < a TOML file < the environment (`TIDEMILL_…`) < flags. Every value knows who gave it.
+
+mod keys;
+mod layers;
+mod value;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tidemill_core::code::{Code, Coded};
+use tidemill_core::limits::Limits;
+
+use crate::command::Options;
+use crate::telemetry;
+use keys::KEYS;
+use layers::Given;
+use value::Value;
+
+pub use keys::markdown;
+pub use layers::Origin;
+
+/// One value and who gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Setting {
+    text: String,
+    value: Value,
+    origin: Origin,
+}
+
+/// The configuration of one process, checked: every key exists and every value is one of its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configuration {
+    /// Every general key, and the keys of services that were given.
+    settings: BTreeMap<String, Setting>,
+}
+
+impl Default for Configuration {
+    /// Nothing but defaults: no file, no environment, no flags.
+    fn default() -> Self {
+        let settings = KEYS.iter().map(|key| {
+            let value = key.kind.read(key.default).expect("the table's defaults are values of their kind");
+            (key.name.to_owned(), Setting { text: key.default.to_owned(), value, origin: Origin::Default })
+        });
+        Self { settings: settings.collect() }
+    }
+}
+
+impl Configuration {
+    /// Reads all layers, and starts logging as they say. An unknown key is an error with a suggestion (TM-0101), so is a
+    /// value that is not one of its kind (TM-0102) and a file that cannot be read (TM-0105).
+    pub fn load(options: &Options) -> Result<Self, Coded> {
+        let file = layers::file(options.config.as_deref())?;
+        let environment = layers::environment(std::env::vars_os())?;
+        let configuration = Self::layered([file, environment, layers::flags(options)])?;
+        telemetry::start(&configuration);
+        Ok(configuration)
+    }
+
+    /// Lays layers over the defaults; later ones win.
+    fn layered(layers: impl IntoIterator<Item = Vec<Given>>) -> Result<Self, Coded> {
+        let mut configuration = Self::default();
+        layers.into_iter().flatten().try_for_each(|given| configuration.apply(given))?;
+        Ok(configuration)
+    }
+
+    /// The same configuration with one value set by the program, over all layers.
+    pub fn with(mut self, key: &str, text: &str) -> Result<Self, Coded> {
+        self.apply(Given { key: key.to_owned(), text: text.to_owned(), origin: Origin::Program })?;
+        Ok(self)
+    }
+
+    fn apply(&mut self, given: Given) -> Result<(), Coded> {
+        let Given { key, text, origin } = given;
+        let Some(known) = keys::find(&key) else {
+            let hint = match keys::nearest(&key) {
+                Some(nearest) => format!("did you mean {nearest}?"),
+                None => "`config show` lists all keys".to_owned(),
+            };
+            return Err(Coded::new(Code::UNKNOWN_KEY, format!("there is no key {key} (from {origin}); {hint}")));
+        };
+        let Some(value) = known.kind.read(&text) else {
+            let expected = known.kind.expected();
+            let message = format!("{key} = {text:?} (from {origin}) cannot be used; it has to be {expected}");
+            return Err(Coded::new(Code::BAD_VALUE, message));
+        };
+        self.settings.insert(key, Setting { text, value, origin });
+        Ok(())
+    }
+
+    /// Every key with its value and its origin, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Origin)> {
+        self.settings.iter().map(|(key, setting)| (key.as_str(), setting.text.as_str(), &setting.origin))
+    }
+
+    /// The services that have keys of their own.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        let mut names: Vec<&str> = self.settings.keys().filter_map(|key| Some(keys::split_service(key)?.0)).collect();
+        names.dedup();
+        names.into_iter()
+    }
+
+    /// The broker's address.
+    pub fn broker(&self) -> &str {
+        self.text("broker")
+    }
+
+    /// The name of this process in its groups.
+    pub fn instance(&self) -> &str {
+        self.text("instance")
+    }
+
+    /// How many workers a service has in this process.
+    pub fn workers(&self, service: &str) -> usize {
+        count(&self.of(service, "workers").value)
+    }
+
+    /// How long a worker may take to give shards up.
+    pub fn drain(&self) -> Duration {
+        self.duration("drain")
+    }
+
+    /// How long a handler may block its thread.
+    pub fn watchdog(&self) -> Duration {
+        self.duration("watchdog")
+    }
+
+    /// How many partitions a topic gets that is created.
+    pub fn partitions(&self) -> u32 {
+        u32::try_from(count(&self.settings["topics.partitions"].value)).expect("the table bounds it")
+    }
+
+    /// The bounds of a service's workers: as configured, else as the service declares them.
+    pub fn limits(&self, service: &str, declared: &Limits) -> Limits {
+        let given = |key: &str| Some(self.of(service, key)).filter(|setting| setting.origin != Origin::Default);
+        let number = |key: &str, declared: usize| given(key).map_or(declared, |setting| count(&setting.value));
+        let time = |key: &str, declared: Duration| match given(key).map(|setting| &setting.value) {
+            Some(Value::Duration(time)) => *time,
+            _ => declared,
+        };
+        Limits {
+            in_flight: number("limits.in_flight", declared.in_flight),
+            lane_queue: number("limits.lane_queue", declared.lane_queue),
+            read_ahead: number("limits.read_ahead", declared.read_ahead),
+            undone: number("limits.undone", declared.undone),
+            commit_bytes: number("limits.commit_bytes", declared.commit_bytes),
+            commit_interval: time("limits.commit_interval", declared.commit_interval),
+            commit_linger: time("limits.commit_linger", declared.commit_linger),
+            state_cache: number("limits.state_cache", declared.state_cache),
+            handler_timeout: time("limits.handler_timeout", declared.handler_timeout),
+        }
+    }
+
+    /// The setting of a key for a service: its own, else the general one.
+    fn of(&self, service: &str, key: &str) -> &Setting {
+        self.settings.get(&keys::of_service(service, key)).unwrap_or_else(|| &self.settings[key])
+    }
+
+    /// The text of a key whose values are words or text; as given for others.
+    pub(crate) fn text(&self, key: &str) -> &str {
+        self.settings[key].text.trim()
+    }
+
+    /// A number or a number of bytes; `None` where the value is a word.
+    pub(crate) fn number(&self, key: &str) -> Option<u64> {
+        match self.settings[key].value {
+            Value::Count(number) | Value::Bytes(number) => Some(number),
+            Value::Text | Value::Duration(_) => None,
+        }
+    }
+
+    /// A time; `None` where the value is a word.
+    pub(crate) fn time(&self, key: &str) -> Option<Duration> {
+        match self.settings[key].value {
+            Value::Duration(time) => Some(time),
+            Value::Text | Value::Count(_) | Value::Bytes(_) => None,
+        }
+    }
+
+    fn duration(&self, key: &str) -> Duration {
+        self.time(key).expect("the table says that it is a time")
+    }
+}
+
+/// A number or a number of bytes as the machine counts; one that is larger is as good as the largest.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Count(number) | Value::Bytes(number) => usize::try_from(*number).unwrap_or(usize::MAX),
+        Value::Text | Value::Duration(_) => unreachable!("the table says that it is a number"),
+    }
+}
+

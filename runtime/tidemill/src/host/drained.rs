@@ -1,0 +1,48 @@
+//! Whether there is nothing left to do, at one moment.
+
+use std::sync::Arc;
+
+use tidemill_core::code::Coded;
+use tidemill_core::ports::{Broker, Topics};
+use tidemill_core::record::TopicPartition;
+use tidemill_core::service::Service;
+
+use crate::host::missing;
+
+/// Whether, at one moment, every input of every service was at its end and everything was done and committed.
+///
+/// Services feed each other, so lags that are zero one after the other prove nothing: the first service may have been given
+/// more while the second was looked at. They do between two looks at the ends that show the same: what is done only grows, so
+/// at the second look each service had done all there was.
+pub(super) async fn at_one_moment(broker: &dyn Broker, services: &[Arc<Service>]) -> Result<bool, Coded> {
+    let topics = broker.topics();
+    let before = ends(&*topics, services).await?;
+    for service in services {
+        if lag(broker, service).await? > 0 {
+            return Ok(false);
+        }
+    }
+    Ok(ends(&*topics, services).await? == before)
+}
+
+/// How many records a service has not done and committed.
+pub(super) async fn lag(broker: &dyn Broker, service: &Service) -> Result<u64, Coded> {
+    let inputs: Vec<Arc<str>> = service.input_topics().cloned().collect();
+    let lags = broker.lag(service.name(), &inputs).await?;
+    Ok(lags.iter().map(|lag| lag.records).sum())
+}
+
+/// One past the newest record of every partition that these services read.
+async fn ends(topics: &dyn Topics, services: &[Arc<Service>]) -> Result<Vec<u64>, Coded> {
+    let mut ends = Vec::new();
+    for service in services {
+        for topic in service.input_topics() {
+            let info = topics.describe(topic).await?.ok_or_else(|| missing(topic, service.name()))?;
+            for partition in 0..info.partitions {
+                let (_, end) = topics.offsets(&TopicPartition::new(Arc::clone(topic), partition)).await?;
+                ends.push(end);
+            }
+        }
+    }
+    Ok(ends)
+}

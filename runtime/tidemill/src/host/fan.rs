@@ -1,0 +1,45 @@
+//! One observer made of several.
+
+use std::sync::Arc;
+
+use tidemill_core::code::Coded;
+use tidemill_core::ports::{Committed, Observer, Retrying, UnitEnded};
+use tidemill_core::record::TopicPartition;
+
+/// Tells all of them.
+pub(super) struct Fan(pub(super) Vec<Arc<dyn Observer>>);
+
+impl Observer for Fan {
+    fn wants_units(&self) -> bool {
+        self.0.iter().any(|observer| observer.wants_units())
+    }
+
+    fn shard_started(&self, shard: u32) {
+        self.0.iter().for_each(|observer| observer.shard_started(shard));
+    }
+
+    fn shard_waits(&self, shard: u32, missing: &[TopicPartition]) {
+        self.0.iter().for_each(|observer| observer.shard_waits(shard, missing));
+    }
+
+    fn shard_ended(&self, shard: u32, interrupted: usize) {
+        self.0.iter().for_each(|observer| observer.shard_ended(shard, interrupted));
+    }
+
+    fn unit_ended(&self, unit: &UnitEnded<'_>) {
+        let wanting = self.0.iter().filter(|observer| unit.failure.is_some() || observer.wants_units());
+        wanting.for_each(|observer| observer.unit_ended(unit));
+    }
+
+    fn retrying(&self, retrying: &Retrying<'_>) {
+        self.0.iter().for_each(|observer| observer.retrying(retrying));
+    }
+
+    fn committed(&self, commit: Committed) {
+        self.0.iter().for_each(|observer| observer.committed(commit));
+    }
+
+    fn commit_failed(&self, cause: &Coded, what_follows: &str) {
+        self.0.iter().for_each(|observer| observer.commit_failed(cause, what_follows));
+    }
+}

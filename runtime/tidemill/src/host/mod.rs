@@ -1,0 +1,248 @@
+//! The composition root: services, their broker and this machine, put together and run.
+
+mod broker;
+mod drained;
+mod fan;
+mod machine;
+mod running;
+mod signals;
+mod watchdog;
+mod worker;
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_util::future::{Either, select};
+use tidemill_core::code::{Code, Coded, Exit};
+use tidemill_core::ports::{Blocking, Broker, Clock, Observer};
+use tidemill_core::service::{Service, ServiceBuilder};
+use tidemill_core::worker::Left;
+use tokio::sync::{mpsc, watch};
+
+use crate::config::Configuration;
+use crate::telemetry;
+use fan::Fan;
+use machine::{Threads, WallClock};
+use signals::Signals;
+use watchdog::{Act, Watchdog, Watched};
+use worker::Post;
+
+pub use running::Running;
+
+/// How long a host runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Until it is told to stop.
+    Stopped,
+    /// Until nothing is left to do.
+    Drained,
+}
+
+/// Several services in one process, on one broker.
+pub struct Host {
+    configuration: Configuration,
+    broker: Arc<dyn Broker>,
+    clock: Arc<dyn Clock>,
+    blocking: Arc<dyn Blocking>,
+    services: Vec<Arc<Service>>,
+    observers: Vec<Arc<dyn Observer>>,
+    on_block: Act,
+}
+
+impl Host {
+    /// Opens the broker that the configuration names. An address of an unknown scheme is an error (TM-0103).
+    pub fn open(configuration: Configuration) -> Result<Self, Coded> {
+        let clock: Arc<dyn Clock> = Arc::new(WallClock);
+        let blocking: Arc<dyn Blocking> = Arc::new(Threads::new());
+        let broker = broker::open(&configuration, Arc::clone(&clock), Arc::clone(&blocking))?;
+        Ok(Self {
+            configuration,
+            broker,
+            clock,
+            blocking,
+            services: Vec::new(),
+            observers: Vec::new(),
+            on_block: Arc::new(watchdog::end_process),
+        })
+    }
+
+    /// Adds a service, with its limits as configured. Two services of one name are an error (TM-0404).
+    pub fn add(&mut self, service: ServiceBuilder) -> Result<(), Coded> {
+        let limits = self.configuration.limits(service.name(), service.declared_limits());
+        let service = service.limits(limits).build()?;
+        if self.services.iter().any(|known| known.name() == service.name()) {
+            let message = format!("service {} is added twice to one host", service.name());
+            return Err(Coded::new(Code::BAD_SERVICE, message));
+        }
+        self.services.push(Arc::new(service));
+        Ok(())
+    }
+
+    /// Shows what all services do to this observer, beside the log.
+    pub fn observe(&mut self, observer: Arc<dyn Observer>) {
+        self.observers.push(observer);
+    }
+
+    /// The broker, for a [`Publisher`](crate::publisher::Publisher) or a [`Query`](crate::query::Query).
+    pub fn broker(&self) -> &Arc<dyn Broker> {
+        &self.broker
+    }
+
+    /// The services, in the order in which they were added.
+    pub fn services(&self) -> &[Arc<Service>] {
+        &self.services
+    }
+
+    /// The configuration it was opened with.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// The topics that the services read and write, each once, by name.
+    pub fn topics(&self) -> BTreeSet<Arc<str>> {
+        self.services
+            .iter()
+            .flat_map(|service| service.input_topics().chain(service.output_topics()).cloned())
+            .collect()
+    }
+
+    /// Creates those of these topics that do not exist, with the configured number of partitions, and tells which they were.
+    /// One that exists stays as it is.
+    pub async fn create_topics(&self, topics: impl IntoIterator<Item = Arc<str>>) -> Result<Vec<Arc<str>>, Coded> {
+        let known = self.broker.topics();
+        let mut created = Vec::new();
+        for topic in topics {
+            if known.describe(&topic).await?.is_none() {
+                known.create(&topic, self.configuration.partitions()).await?;
+                tracing::info!(topic = %topic, partitions = self.configuration.partitions(), "topic created");
+                created.push(topic);
+            }
+        }
+        Ok(created)
+    }
+
+    /// Starts the services, each on its workers' own threads. A topic that is missing is an error (TM-0401) that names the
+    /// command which creates it, except on `memory:`, where there is no earlier moment to create it than this one.
+    pub async fn start(&self) -> Result<Running, Coded> {
+        if broker::is_memory(self.configuration.broker()) {
+            self.create_topics(self.topics()).await?;
+        }
+        self.check().await?;
+        for name in self.configuration.services() {
+            if self.services.iter().all(|service| **service.name() != *name) {
+                tracing::info!(service = name, "this service has configuration and is not in this process");
+            }
+        }
+        let (stop, stopped) = watch::channel(false);
+        let posts = self.posts(&stopped);
+        let watched = posts.iter().map(|post| Watched {
+            service: Arc::clone(&post.service),
+            thread: post.thread.clone(),
+            heartbeat: Arc::clone(&post.heartbeat),
+        });
+        let act = Arc::clone(&self.on_block);
+        let watchdog = Watchdog::start(watched.collect(), self.configuration.watchdog(), act);
+        let (ending, ended) = mpsc::channel(posts.len().max(1));
+        let threads = posts.into_iter().map(|post| worker::start(post, ending.clone())).collect();
+        Ok(Running {
+            broker: Arc::clone(&self.broker),
+            clock: Arc::clone(&self.clock),
+            services: self.services.clone(),
+            stop,
+            ended,
+            threads,
+            failures: Vec::new(),
+            left: Left::default(),
+            _watchdog: watchdog,
+        })
+    }
+
+    /// One post for each worker of each service.
+    fn posts(&self, stop: &watch::Receiver<bool>) -> Vec<Post> {
+        let mut posts = Vec::new();
+        for service in &self.services {
+            let log: Arc<dyn Observer> = Arc::new(telemetry::Log::new(Arc::clone(service.name())));
+            let observers = std::iter::once(log).chain(self.observers.iter().cloned()).collect();
+            let observer: Arc<dyn Observer> = Arc::new(Fan(observers));
+            for worker in 0..self.configuration.workers(service.name()) {
+                posts.push(Post {
+                    service: Arc::clone(service),
+                    thread: format!("{}-{worker}", service.name()),
+                    member: format!("{}.{worker}", self.configuration.instance()).into(),
+                    broker: Arc::clone(&self.broker),
+                    clock: Arc::clone(&self.clock),
+                    blocking: Arc::clone(&self.blocking),
+                    observer: Arc::clone(&observer),
+                    heartbeat: Arc::default(),
+                    stop: stop.clone(),
+                });
+            }
+        }
+        posts
+    }
+
+    /// Whether every topic of every service exists; one that is missing is an error (TM-0401) with its remedy.
+    pub(crate) async fn check(&self) -> Result<(), Coded> {
+        let topics = self.broker.topics();
+        for service in &self.services {
+            for topic in service.input_topics().chain(service.output_topics()) {
+                if topics.describe(topic).await?.is_none() {
+                    let Coded { code, message } = missing(topic, service.name());
+                    let (name, address) = (service.name(), self.configuration.broker());
+                    let remedy = format!("{name} topics create --broker {address}");
+                    return Err(Coded::new(code, format!("{message}; create it with: {remedy}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the services and runs them until they are told to stop by SIGTERM or ctrl-c, or until nothing is left to do;
+    /// then drains, commits, leaves, and logs what was left. A second signal ends the process at once.
+    ///
+    /// A service that fails takes the others with it only after they have drained; its error is the answer. Asked to drain
+    /// everything and told to stop before, the answer is [`Exit::Partly`].
+    pub async fn run(&self, until: Until) -> Result<Exit, Coded> {
+        let mut signals = Signals::listen()?;
+        let mut running = self.start().await?;
+        let mut answer = Ok(Exit::Done);
+        let end = async {
+            match until {
+                Until::Drained => running.drained().await,
+                Until::Stopped => Err(running.failed().await),
+            }
+        };
+        match select(pin!(end), pin!(signals.next())).await {
+            Either::Left((Ok(()), _)) => tracing::info!("everything is done"),
+            Either::Left((Err(error), _)) => answer = Err(error),
+            Either::Right((told, _)) => {
+                tracing::info!(signal = told.name(), "draining; a second signal ends the process at once");
+                if until == Until::Drained {
+                    answer = Ok(Exit::Partly);
+                }
+            }
+        }
+        match select(pin!(running.stop()), pin!(signals.next())).await {
+            Either::Left((Ok(left), _)) => self.log_rest(left).await?,
+            Either::Left((Err(worst), _)) => answer = Err(worst),
+            Either::Right((told, _)) => told.end_process(),
+        }
+        answer
+    }
+
+    async fn log_rest(&self, left: Left) -> Result<(), Coded> {
+        let Left { interrupted, uncommitted } = left;
+        tracing::info!(interrupted, uncommitted, "stopped");
+        for service in &self.services {
+            let behind = drained::lag(&*self.broker, service).await?;
+            tracing::info!(service = %service.name(), behind, "records left to do");
+        }
+        Ok(())
+    }
+}
+
+fn missing(topic: &str, service: &str) -> Coded {
+    Coded::new(Code::TOPIC_MISSING, format!("topic {topic}, which service {service} needs, does not exist"))
+}
+

@@ -1,0 +1,99 @@
+//! Services that run: how one waits for them and stops them.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use futures_util::future::{Either, pending, select};
+use tidemill_core::code::Coded;
+use tidemill_core::ports::{Broker, Clock};
+use tidemill_core::service::Service;
+use tidemill_core::worker::Left;
+use tokio::sync::{mpsc, watch};
+
+use crate::host::drained;
+use crate::host::watchdog::Watchdog;
+use crate::host::worker::Ended;
+
+/// The first and the longest pause between two looks at the lags.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
+
+/// Services that run on their workers' threads. Dropping it tells them to stop and waits for nobody.
+pub struct Running {
+    pub(super) broker: Arc<dyn Broker>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) services: Vec<Arc<Service>>,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) ended: mpsc::Receiver<Ended>,
+    pub(super) threads: Vec<JoinHandle<()>>,
+    pub(super) failures: Vec<Coded>,
+    pub(super) left: Left,
+    /// Looks on as long as this exists.
+    pub(super) _watchdog: Watchdog,
+}
+
+impl Running {
+    /// Ends when, at one moment, every input of every service is at its end and everything is done and committed; or with
+    /// the error of a service that stopped by itself. The services go on.
+    pub async fn drained(&mut self) -> Result<(), Coded> {
+        let mut pause = PAUSES.0;
+        loop {
+            if drained::at_one_moment(&*self.broker, &self.services).await? {
+                return Ok(());
+            }
+            let sleep = self.clock.sleep(pause);
+            if let Either::Left((failure, _)) = select(pin!(self.failed()), sleep).await {
+                return Err(failure);
+            }
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Ends when a service stops by itself, with its error; when one did already, at once, with the worst so far. The others
+    /// go on until [`Running::stop`].
+    pub async fn failed(&mut self) -> Coded {
+        loop {
+            if let Some(worst) = self.worst() {
+                return worst;
+            }
+            match self.ended.recv().await {
+                Some(ended) => self.note(ended),
+                // No worker is left that could fail, and none has: there were no services.
+                None => pending::<()>().await,
+            }
+        }
+    }
+
+    /// Drains and commits what is under way, leaves the groups and joins the threads. The error of a service that failed,
+    /// now or before, is the answer; of several, the one with the highest exit code.
+    pub async fn stop(mut self) -> Result<Left, Coded> {
+        self.stop.send_replace(true);
+        while let Some(ended) = self.ended.recv().await {
+            self.note(ended);
+        }
+        for thread in self.threads.drain(..) {
+            // It has told its end: all that is left to it is to return. A panic was caught inside.
+            drop(thread.join());
+        }
+        self.worst().map_or(Ok(self.left), Err)
+    }
+
+    fn worst(&self) -> Option<Coded> {
+        self.failures.iter().max_by_key(|failure| failure.code.exit()).cloned()
+    }
+
+    fn note(&mut self, ended: Ended) {
+        let Ended { service, thread, outcome } = ended;
+        match outcome {
+            Ok(left) => {
+                self.left.interrupted += left.interrupted;
+                self.left.uncommitted += left.uncommitted;
+            }
+            Err(error) => {
+                tracing::error!(%service, thread, code = %error.code, "service stopped: {}", error.message);
+                self.failures.push(error);
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Logs: on standard error, text on a terminal and JSON elsewhere.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use tidemill_core::code::Coded;
+use tidemill_core::ports::{Committed, Observer, Retrying, UnitEnded};
+use tidemill_core::record::TopicPartition;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Configuration;
+
+/// Starts logging as configured. In a program that logs already, nothing changes.
+pub fn start(configuration: &Configuration) {
+    let terminal = std::io::stderr().is_terminal();
+    // Every part was checked to be a level or a target with its level, so the lossy reading loses nothing.
+    let levels = EnvFilter::builder().parse_lossy(configuration.text("log.level"));
+    let logs = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(levels).with_ansi(terminal);
+    let text = match configuration.text("log.format") {
+        "text" => true,
+        "json" => false,
+        _ => terminal,
+    };
+    let started = if text { logs.with_target(false).try_init() } else { logs.json().flatten_event(true).try_init() };
+    // Only a subscriber that the program has set up itself makes this fail, and then that one stays.
+    drop(started);
+}
+
+/// Logs what the workers of one service do. Names, positions and numbers only: never the key or the value of a record.
+pub(crate) struct Log {
+    service: Arc<str>,
+}
+
+impl Log {
+    pub(crate) fn new(service: Arc<str>) -> Self {
+        Self { service }
+    }
+}
+
+impl Observer for Log {
+    fn shard_started(&self, shard: u32) {
+        tracing::debug!(service = %self.service, shard, "shard started");
+    }
+
+    fn shard_waits(&self, shard: u32, missing: &[TopicPartition]) {
+        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        tracing::info!(service = %self.service, shard, missing = missing.join(", "), "shard waits for partitions");
+    }
+
+    fn shard_ended(&self, shard: u32, interrupted: usize) {
+        tracing::debug!(service = %self.service, shard, interrupted, "shard ended");
+    }
+
+    fn unit_ended(&self, unit: &UnitEnded<'_>) {
+        let UnitEnded { handler, shard, position, failure } = unit;
+        if let Some(Coded { code, message }) = failure {
+            tracing::error!(service = %self.service, handler, shard, %position, %code, "unit failed: {message}");
+        }
+    }
+
+    fn retrying(&self, retrying: &Retrying<'_>) {
+        let Retrying { handler, position, attempt, delay, cause } = retrying;
+        tracing::warn!(service = %self.service, handler, %position, attempt, ?delay, "attempt failed: {cause}");
+    }
+
+    fn committed(&self, commit: Committed) {
+        let Committed { units, outputs, took } = commit;
+        tracing::debug!(service = %self.service, units, outputs, ?took, "committed");
+    }
+
+    fn commit_failed(&self, cause: &Coded, what_follows: &str) {
+        let Coded { code, message } = cause;
+        tracing::warn!(service = %self.service, %code, "commit failed, {what_follows}: {message}");
+    }
+}
