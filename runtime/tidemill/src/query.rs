@@ -88,3 +88,6 @@ impl Query {
     }
 }
 
+
+#[cfg(test)]
+mod tests;

@@ -100,4 +100,3 @@ pub fn print(data: impl Display) -> Result<(), Coded> {
 pub fn print_json(data: &impl serde::Serialize) -> Result<(), Coded> {
     print(serde_json::to_string_pretty(data).expect("what is printed has text keys and no failing parts"))
 }
-

@@ -1,6 +1,5 @@
-//! The table of all configuration keys. Parsing, `config show` and the table in `docs/CONFIGURATION.md` come from it.
-
-use std::fmt::Write as _;
+//! The table of all configuration keys. Parsing and `config show` come from it, and a test holds the table in
+//! `docs/CONFIGURATION.md` to it.
 
 use crate::config::value::Kind;
 
@@ -66,19 +65,19 @@ pub(super) const KEYS: &[Key] = &[
         "limits.in_flight",
         COUNT,
         "1000",
-        "Units under way at once whose handlers wait for something, for each worker.",
+        "Units under way at once whose handlers wait for something, in each worker.",
     ),
     key("limits.lane_queue", COUNT, "1000", "Records queued behind the unit under way in one lane."),
-    key("limits.read_ahead", SOME_BYTES, "8MiB", "Records read and not yet taken by a lane, for each worker."),
+    key("limits.read_ahead", SOME_BYTES, "8MiB", "Records read and not yet taken by a lane, in each worker."),
     key("limits.undone", COUNT, "10000", "Taken records of one partition that are not done."),
-    key("limits.commit_bytes", SOME_BYTES, "8MiB", "Outputs and state changes in one commit."),
+    key("limits.commit_bytes", SOME_BYTES, "8MiB", "Outputs and state changes that fill a commit."),
     key("limits.commit_interval", ANY_TIME, "100ms", "The longest time between two commits under load."),
     key("limits.commit_linger", ANY_TIME, "2ms", "How long a commit waits for more units once the input is drained."),
     key(
         "limits.state_cache",
         ANY_BYTES,
         "32MiB",
-        "Committed state kept in memory for reading it again, for each worker.",
+        "Committed state kept in memory for reading it again, in each worker.",
     ),
     key("limits.handler_timeout", SOME_TIME, "30s", "How long a handler may take for one attempt."),
     key(
@@ -149,14 +148,4 @@ fn distance(left: &str, right: &str) -> usize {
         }
     }
     row[right.len()]
-}
-
-/// The table of keys as it stands in `docs/CONFIGURATION.md`.
-pub fn markdown() -> String {
-    let mut table = String::from("| key | value | default | meaning |\n|---|---|---|---|\n");
-    for key in KEYS {
-        let (kind, meaning) = (key.kind.expected(), key.meaning);
-        writeln!(table, "| `{}` | {kind} | `{}` | {meaning} |", key.name, key.default).expect("a string takes all");
-    }
-    table
 }

@@ -4,7 +4,7 @@ mod keys;
 mod layers;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tidemill_core::code::{Code, Coded};
@@ -16,7 +16,6 @@ use keys::KEYS;
 use layers::Given;
 use value::Value;
 
-pub use keys::markdown;
 pub use layers::Origin;
 
 /// One value and who gave it.
@@ -93,10 +92,8 @@ impl Configuration {
     }
 
     /// The services that have keys of their own.
-    pub fn services(&self) -> impl Iterator<Item = &str> {
-        let mut names: Vec<&str> = self.settings.keys().filter_map(|key| Some(keys::split_service(key)?.0)).collect();
-        names.dedup();
-        names.into_iter()
+    pub fn services(&self) -> BTreeSet<&str> {
+        self.settings.keys().filter_map(|key| Some(keys::split_service(key)?.0)).collect()
     }
 
     /// The broker's address.
@@ -189,3 +186,5 @@ fn count(value: &Value) -> usize {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -46,3 +46,6 @@ async fn ends(topics: &dyn Topics, services: &[Arc<Service>]) -> Result<Vec<u64>
     }
     Ok(ends)
 }
+
+#[cfg(test)]
+mod tests;

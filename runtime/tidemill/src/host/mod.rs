@@ -246,3 +246,6 @@ fn missing(topic: &str, service: &str) -> Coded {
     Coded::new(Code::TOPIC_MISSING, format!("topic {topic}, which service {service} needs, does not exist"))
 }
 
+
+#[cfg(test)]
+mod tests;

@@ -81,3 +81,6 @@ fn blocked(watched: &Watched, handler: usize, time: Duration) -> Coded {
     Coded::new(Code::HANDLER_BLOCKS, message)
 }
 
+
+#[cfg(test)]
+mod tests;
