@@ -6,15 +6,25 @@ mod event;
 mod typed;
 mod wire;
 
+/// The examples of the page on schemas, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/SCHEMAS.md")]
+struct Schemas;
+
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
 /// Makes a type an event, and says what it looks like in Avro:
 ///
-/// ```ignore
+/// ```
+/// use tidemill::prelude::*;
+///
 /// #[derive(Debug, Serialize, Deserialize, Event)]
-/// #[event(name = "shop.order-placed", version = 1, topic = "orders", key = order_id)]
-/// pub struct OrderPlaced { pub order_id: String, pub total_milli: i64 }
+/// #[event(name = "demo.order-placed", version = 1, topic = "orders", key = order_id)]
+/// pub struct OrderPlaced {
+///     pub order_id: String,
+///     pub total_milli: i64,
+/// }
 /// ```
 ///
 /// * `name`: what records are marked with, for ever; a domain and a name with a dot between them.
