@@ -77,6 +77,8 @@ impl Member {
         for reader in self.readers.extract_if(.., |reader| partitions.contains(&reader.source)) {
             reader.bounds().remove_reader(&self.signal);
         }
+        // Fewer readers are left than the next turn may have counted on.
+        self.first = 0;
     }
 
     /// Takes up to `room` bytes of records: of each partition one chunk at most, so that all have their turn.
