@@ -14,6 +14,7 @@ use tidemill_core::ports::{
     Answer, Blocking, Broker, Clock, Committing, Entry, KeyRange, Lag, Member as Membership, Store, Subscription,
     TopicInfo, Topics,
 };
+use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
 use tidemill_core::time::Timestamp;
 
@@ -152,18 +153,24 @@ impl Broker for Embedded {
     }
 
     async fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded> {
-        let mut lags = Vec::new();
+        let mut read = Vec::new();
         for name in topics {
             let topic = self.shared.ledger.topics.need(name)?;
-            for (number, bounds) in (0..).zip(&topic.partitions) {
+            for number in (0..).take(topic.partitions.len()) {
                 let partition = TopicPartition::new(Arc::clone(name), number);
                 let progress = self.shared.progress(group, &partition)?.unwrap_or_default();
-                // Read after the progress: both only grow.
-                let ahead = bounds.end().saturating_sub(progress.next().max(bounds.start()));
-                lags.push(Lag { partition, records: ahead + progress.undone() as u64 });
+                read.push((Arc::clone(&topic), partition, progress));
             }
         }
-        Ok(lags)
+        // A commit shows in the progress a moment before its outputs show in the ends.
+        self.shared.ledger.settle();
+        let lag = |(topic, partition, progress): (Arc<Topic>, TopicPartition, Progress)| {
+            let bounds = &topic.partitions[partition.partition as usize];
+            // Read after the progress: both only grow.
+            let ahead = bounds.end().saturating_sub(progress.next().max(bounds.start()));
+            Lag { partition, records: ahead + progress.undone() as u64 }
+        };
+        Ok(read.into_iter().map(lag).collect())
     }
 
     async fn shards(&self, group: &str) -> Result<u32, Coded> {

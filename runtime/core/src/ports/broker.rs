@@ -50,7 +50,8 @@ pub trait Broker: Send + Sync {
     async fn publish(&self, outputs: Outputs) -> Result<(), Coded>;
 
     /// How far a group is behind in each partition of these topics. Read so that all zeros mean: at one moment, the group
-    /// had done and committed everything there was.
+    /// had done and committed everything there was. What the commits that it counts have emitted shows in
+    /// [`Topics::offsets`] before the answer comes.
     async fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded>;
 
     /// How many shards the group has; 0 when it never committed. The group need not run.
