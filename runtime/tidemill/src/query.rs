@@ -88,6 +88,5 @@ impl Query {
     }
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -72,7 +72,11 @@ fn every_layer_has_its_form() {
 
 #[test]
 fn a_service_name_may_hold_dots() {
-    let options = set(&[("services.shop.v2.limits.in_flight", "9"), ("services.shop.workers", "2"), ("services.shop.limits.undone", "9")]);
+    let options = set(&[
+        ("services.shop.v2.limits.in_flight", "9"),
+        ("services.shop.workers", "2"),
+        ("services.shop.limits.undone", "9"),
+    ]);
     let configuration = layered("", &[], &options).expect("both are keys");
     assert_eq!(configuration.limits("shop.v2", &Limits::default()).in_flight, 9);
     assert_eq!(configuration.workers("shop"), 2);

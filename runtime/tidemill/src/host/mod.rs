@@ -246,6 +246,5 @@ fn missing(topic: &str, service: &str) -> Coded {
     Coded::new(Code::TOPIC_MISSING, format!("topic {topic}, which service {service} needs, does not exist"))
 }
 
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -81,6 +81,5 @@ fn blocked(watched: &Watched, handler: usize, time: Duration) -> Coded {
     Coded::new(Code::HANDLER_BLOCKS, message)
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,92 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use tidemill_core::code::Coded;
+use tidemill_core::outputs::Outputs;
+use tidemill_core::ports::{Broker, Entry, KeyRange, Lag, Member, Subscription, TopicInfo, Topics};
+use tidemill_core::record::TopicPartition;
+use tidemill_core::service::Service;
+use tidemill_core::time::Timestamp;
+
+use super::at_one_moment;
+use crate::host::tests::{Ping, Pong, ignore_ping, ignore_pong};
+
+/// A broker with one topic `pings` that `pinged` reads and `pongs` that `ponged` reads. While the second group is asked for
+/// its lag, it answers the last of its records with one for the first, `answers` times.
+#[derive(Clone)]
+struct Feeding {
+    pings: Arc<AtomicU64>,
+    done: Arc<AtomicU64>,
+    answers: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl Broker for Feeding {
+    fn join(&self, _subscription: Subscription) -> Result<Member, Coded> {
+        unreachable!("nobody runs here")
+    }
+
+    fn topics(&self) -> Arc<dyn Topics> {
+        Arc::new(self.clone())
+    }
+
+    async fn publish(&self, _outputs: Outputs) -> Result<(), Coded> {
+        unreachable!("nobody publishes here")
+    }
+
+    async fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded> {
+        let mut records = 0;
+        if group == "pinged" {
+            records = self.pings.load(Ordering::Relaxed) - self.done.load(Ordering::Relaxed);
+        } else if self.answers.load(Ordering::Relaxed) > 0 {
+            self.answers.fetch_sub(1, Ordering::Relaxed);
+            self.pings.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(vec![Lag { partition: TopicPartition::new(Arc::clone(&topics[0]), 0), records }])
+    }
+
+    async fn shards(&self, _group: &str) -> Result<u32, Coded> {
+        Ok(1)
+    }
+
+    async fn state(&self, _group: &str, _shard: u32, _range: &KeyRange, _limit: usize) -> Result<Vec<Entry>, Coded> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Topics for Feeding {
+    async fn describe(&self, topic: &str) -> Result<Option<TopicInfo>, Coded> {
+        Ok(Some(TopicInfo { partitions: 1, id: topic.into() }))
+    }
+
+    async fn create(&self, _topic: &str, _partitions: u32) -> Result<(), Coded> {
+        Ok(())
+    }
+
+    async fn offsets(&self, partition: &TopicPartition) -> Result<(u64, u64), Coded> {
+        Ok((0, if &*partition.topic == "pings" { self.pings.load(Ordering::Relaxed) } else { 3 }))
+    }
+
+    async fn offset_at(&self, _partition: &TopicPartition, _at: Timestamp) -> Result<Option<u64>, Coded> {
+        Ok(None)
+    }
+}
+
+#[test]
+fn a_service_that_is_fed_while_another_is_looked_at_is_not_done() {
+    futures_util::FutureExt::now_or_never(fed_while_looked_at()).expect("nothing here waits");
+}
+
+async fn fed_while_looked_at() {
+    let pinged = Service::builder("pinged").on::<Ping>("h", ignore_ping).build().expect("a service");
+    let ponged = Service::builder("ponged").on::<Pong>("h", ignore_pong).build().expect("a service");
+    let services = [Arc::new(pinged), Arc::new(ponged)];
+    let broker = Feeding { pings: Arc::default(), done: Arc::default(), answers: Arc::new(AtomicU64::new(1)) };
+    // Both lags are zero when they are asked for, and yet there never was a moment at which both were.
+    assert_eq!(at_one_moment(&broker, &services).await, Ok(false));
+    assert_eq!(at_one_moment(&broker, &services).await, Ok(false), "one record waits");
+    broker.done.fetch_add(1, Ordering::Relaxed);
+    assert_eq!(at_one_moment(&broker, &services).await, Ok(true));
+}
