@@ -17,7 +17,7 @@ struct Line {
 }
 
 pub(super) async fn show(host: &Host, output: Output) -> Result<Exit, Coded> {
-    host.check().await?;
+    host.prepare().await?;
     let mut lines = Vec::new();
     for service in host.services() {
         let inputs: Vec<Arc<str>> = service.input_topics().cloned().collect();

@@ -38,9 +38,10 @@ pub(super) async fn create(host: &Host, dry_run: bool, output: Output) -> Result
 
 /// Shows all topics; one that is missing or inputs with different numbers of partitions are an error.
 pub(super) async fn check(host: &Host, output: Output) -> Result<Exit, Coded> {
+    let ready = host.prepare().await;
     let lines = lines(host, "missing").await?;
     show(&lines, output)?;
-    host.check().await?;
+    ready?;
     check_inputs(host, &lines)?;
     Ok(Exit::Done)
 }

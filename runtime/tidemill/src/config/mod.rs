@@ -26,6 +26,19 @@ struct Setting {
     origin: Origin,
 }
 
+/// A key and all that is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Its name, levels separated by dots.
+    pub key: &'a str,
+    /// Its value, as it was given.
+    pub value: &'a str,
+    /// Who gave the value.
+    pub origin: &'a Origin,
+    /// What the key does, in one line.
+    pub meaning: &'static str,
+}
+
 /// The configuration of one process, checked: every key exists and every value is one of its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration {
@@ -86,9 +99,12 @@ impl Configuration {
         Ok(())
     }
 
-    /// Every key with its value and its origin, in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Origin)> {
-        self.settings.iter().map(|(key, setting)| (key.as_str(), setting.text.as_str(), &setting.origin))
+    /// Every key that has a value, in the order of their names.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.settings.iter().map(|(key, Setting { text, origin, .. })| {
+            let meaning = keys::find(key).expect("only known keys were taken").meaning;
+            Entry { key, value: text, origin, meaning }
+        })
     }
 
     /// The services that have keys of their own.

@@ -41,7 +41,7 @@ fn defaults_are_those_of_the_parts_that_they_configure() {
         "a default hides nothing that the service declares"
     );
     // Given as values, they are the core's own.
-    let given = configuration.iter().map(|(key, value, _)| (key.to_owned(), value.to_owned())).collect();
+    let given = configuration.entries().map(|entry| (entry.key.to_owned(), entry.value.to_owned())).collect();
     let given = layered("", &[], &Options { set: given, ..Options::default() }).expect("defaults are values");
     assert_eq!(given.limits("orders", &declared), Limits::default());
     let embedded = tidemill_embedded::Settings::default();
@@ -58,12 +58,13 @@ fn every_layer_has_its_form() {
     let configuration = layered(file, &environment, &options).expect("all of it is right");
     assert_eq!(configuration.broker(), "memory:");
     assert_eq!(configuration.partitions(), 8);
-    assert_eq!(configuration.time("topics.retention_age"), Some(Duration::from_secs(24 * 60 * 60)));
+    assert_eq!(configuration.time("topics.retention_age"), Some(Duration::from_hours(24)));
     assert_eq!((configuration.workers("orders"), configuration.workers("sales")), (3, 2));
     assert_eq!(configuration.limits("orders", &Limits::default()).in_flight, 5);
     assert_eq!(configuration.limits("sales", &Limits::default()).in_flight, 1_000);
-    let origin =
-        |wanted: &str| configuration.iter().find(|(key, ..)| *key == wanted).expect("a known key").2.to_string();
+    let origin = |wanted: &str| {
+        configuration.entries().find(|entry| entry.key == wanted).expect("a known key").origin.to_string()
+    };
     assert_eq!(origin("broker"), "flag --broker");
     assert_eq!(origin("topics.partitions"), "file tidemill.toml");
     assert_eq!(origin("topics.retention_age"), "environment TIDEMILL_TOPICS__RETENTION_AGE");
@@ -187,7 +188,8 @@ proptest! {
             let chosen = VARIED.iter().zip(layer).filter_map(|((key, values), choice)| Some((*key, values[(*choice)?])));
             chosen.collect()
         };
-        let text: String = given(&file).iter().map(|(key, value)| format!("{key} = '{value}'\n")).collect();
+        let lines: Vec<String> = given(&file).iter().map(|(key, value)| format!("{key} = '{value}'")).collect();
+        let text = lines.join("\n");
         let variables: Vec<(String, &str)> = given(&environment)
             .into_iter()
             .map(|(key, value)| (format!("TIDEMILL_{}", key.replace('.', "__").to_uppercase()), value))
@@ -198,13 +200,13 @@ proptest! {
         for (place, (key, values)) in VARIED.iter().enumerate() {
             let flag = flags.iter().rev().find(|(given, _)| *given == place).map(|(_, choice)| *choice);
             let winner = flag.or(environment[place]).or(file[place]).map(|choice| values[choice]);
-            let found = configuration.iter().find(|(found, ..)| found == key);
+            let found = configuration.entries().find(|entry| entry.key == *key);
             match (winner, found) {
-                (Some(winner), Some((_, text, origin))) => {
-                    prop_assert_eq!(text, winner);
-                    prop_assert_eq!(matches!(origin, Origin::Flag(_)), flag.is_some());
+                (Some(winner), Some(entry)) => {
+                    prop_assert_eq!(entry.value, winner);
+                    prop_assert_eq!(matches!(entry.origin, Origin::Flag(_)), flag.is_some());
                 }
-                (None, found) => prop_assert!(found.is_none_or(|(_, _, origin)| *origin == Origin::Default)),
+                (None, found) => prop_assert!(found.is_none_or(|entry| *entry.origin == Origin::Default)),
                 (Some(_), None) => prop_assert!(false, "{} is lost", key),
             }
         }

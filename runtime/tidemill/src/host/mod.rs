@@ -125,10 +125,7 @@ impl Host {
     /// Starts the services, each on its workers' own threads. A topic that is missing is an error (TM-0401) that names the
     /// command which creates it, except on `memory:`, where there is no earlier moment to create it than this one.
     pub async fn start(&self) -> Result<Running, Coded> {
-        if broker::is_memory(self.configuration.broker()) {
-            self.create_topics(self.topics()).await?;
-        }
-        self.check().await?;
+        self.prepare().await?;
         for name in self.configuration.services() {
             if self.services.iter().all(|service| **service.name() != *name) {
                 tracing::info!(service = name, "this service has configuration and is not in this process");
@@ -182,8 +179,12 @@ impl Host {
         posts
     }
 
-    /// Whether every topic of every service exists; one that is missing is an error (TM-0401) with its remedy.
-    pub(crate) async fn check(&self) -> Result<(), Coded> {
+    /// Sees to it that every topic of every service exists: one that is missing is created in memory, and elsewhere an error
+    /// (TM-0401) with its remedy.
+    pub(crate) async fn prepare(&self) -> Result<(), Coded> {
+        if broker::is_memory(self.configuration.broker()) {
+            return self.create_topics(self.topics()).await.map(drop);
+        }
         let topics = self.broker.topics();
         for service in &self.services {
             for topic in service.input_topics().chain(service.output_topics()) {

@@ -8,7 +8,7 @@ use super::{Kind, SIZE_UNITS, TIME_UNITS, Value, duration, size};
 fn times_carry_a_unit() {
     assert_eq!(duration("50ms"), Some(Duration::from_millis(50)));
     assert_eq!(duration("2s"), Some(Duration::from_secs(2)));
-    assert_eq!(duration("1 m"), Some(Duration::from_secs(60)));
+    assert_eq!(duration("1 m"), Some(Duration::from_mins(1)));
     assert_eq!(duration("24h"), duration("1d"));
     assert_eq!(duration("250us"), Some(Duration::from_micros(250)));
     for wrong in ["", "50", "ms", "-1s", "1.5s", "1sec", "1s2", "99999999999999999999s", "18446744073709551615h"] {

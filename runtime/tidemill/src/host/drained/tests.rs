@@ -80,9 +80,9 @@ fn a_service_that_is_fed_while_another_is_looked_at_is_not_done() {
 }
 
 async fn fed_while_looked_at() {
-    let pinged = Service::builder("pinged").on::<Ping>("h", ignore_ping).build().expect("a service");
-    let ponged = Service::builder("ponged").on::<Pong>("h", ignore_pong).build().expect("a service");
-    let services = [Arc::new(pinged), Arc::new(ponged)];
+    let first = Service::builder("pinged").on::<Ping>("h", ignore_ping).build().expect("a service");
+    let second = Service::builder("ponged").on::<Pong>("h", ignore_pong).build().expect("a service");
+    let services = [Arc::new(first), Arc::new(second)];
     let broker = Feeding { pings: Arc::default(), done: Arc::default(), answers: Arc::new(AtomicU64::new(1)) };
     // Both lags are zero when they are asked for, and yet there never was a moment at which both were.
     assert_eq!(at_one_moment(&broker, &services).await, Ok(false));
