@@ -209,8 +209,10 @@ fn topics(folder: &Path) {
     let planned = json_of(folder, &[&create[..], &["--dry-run"]].concat());
     let line = |topic: &str, state: &str| json!({"topic": topic, "partitions": 2, "state": state});
     assert_eq!(planned, json!([line("heard", "would be created"), line("said", "would be created")]));
-    let check = call(folder, &["topics", "check", LOG[0], LOG[1]]);
-    assert_eq!(check.status.code(), Some(3), "a dry run creates nothing");
+    for command in [&["topics", "check"][..], &["lag"], &["run"]] {
+        error(&call(folder, &[command, &LOG].concat()), 3, "TM-0401");
+    }
+    assert!(!folder.join("log").exists(), "none of them makes anything");
     assert_eq!(json_of(folder, &create), json!([line("heard", "created"), line("said", "created")]));
     assert_eq!(json_of(folder, &create), json!([line("heard", "exists"), line("said", "exists")]));
     let table = data(&call(folder, &["topics", "check", LOG[0], LOG[1]]), 0);

@@ -93,7 +93,7 @@ async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Co
     match command {
         Command::Run { run, options } => {
             let until = if run.until_drained { Until::Drained } else { Until::Stopped };
-            host(&Configuration::load(&options)?, service)?.run(until).await
+            existing(Configuration::load(&options)?, service)?.run(until).await
         }
         Command::Describe { output, options } => describe::show(&Configuration::load(&options)?, service, output),
         Command::Config(ConfigCommand::Show { output, options }) => {
@@ -104,17 +104,26 @@ async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Co
             if let Some(partitions) = partitions {
                 configuration = configuration.with("topics.partitions", &partitions.to_string())?;
             }
-            topics::create(&host(&configuration, service)?, dry_run, output).await
+            if dry_run && Host::is_new(&configuration) {
+                // The plan is the same as in memory, and nothing is made on the disk for it.
+                configuration = configuration.with("broker", "memory:")?;
+            }
+            let mut host = Host::open(configuration)?;
+            host.add(service)?;
+            topics::create(&host, dry_run, output).await
         }
         Command::Topics(TopicsCommand::Check { output, options }) => {
-            topics::check(&host(&Configuration::load(&options)?, service)?, output).await
+            topics::check(&existing(Configuration::load(&options)?, service)?, output).await
         }
-        Command::Lag { output, options } => lag::show(&host(&Configuration::load(&options)?, service)?, output).await,
+        Command::Lag { output, options } => {
+            lag::show(&existing(Configuration::load(&options)?, service)?, output).await
+        }
     }
 }
 
-fn host(configuration: &Configuration, service: ServiceBuilder) -> Result<Host, Coded> {
-    let mut host = Host::open(configuration.clone())?;
+/// A host of this service on a broker that is there already.
+fn existing(configuration: Configuration, service: ServiceBuilder) -> Result<Host, Coded> {
+    let mut host = Host::open_existing(configuration, service.name())?;
     host.add(service)?;
     Ok(host)
 }

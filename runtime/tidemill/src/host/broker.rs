@@ -22,6 +22,11 @@ pub(super) fn is_memory(address: &str) -> bool {
     address == MEMORY
 }
 
+/// Whether there is something at this address already; opening a directory that does not exist makes it.
+pub(super) fn exists(address: &str) -> bool {
+    address.strip_prefix(EMBEDDED).is_none_or(|directory| Path::new(directory).exists())
+}
+
 /// Opens the broker that the configuration names.
 pub(super) fn open(
     configuration: &Configuration,

@@ -67,6 +67,20 @@ impl Host {
         })
     }
 
+    /// Opens the broker for commands that need one which is there: no directory is made for them (TM-0401).
+    pub(crate) fn open_existing(configuration: Configuration, service: &str) -> Result<Self, Coded> {
+        let address = configuration.broker();
+        if !broker::exists(address) {
+            return Err(missing(&format!("there is no log at {address} yet"), service, address));
+        }
+        Self::open(configuration)
+    }
+
+    /// Whether a plan for new topics can be made without the broker, because there is nothing at its address yet.
+    pub(crate) fn is_new(configuration: &Configuration) -> bool {
+        !broker::exists(configuration.broker())
+    }
+
     /// Adds a service, with its limits as configured. Two services of one name are an error (TM-0404).
     pub fn add(&mut self, service: ServiceBuilder) -> Result<(), Coded> {
         let limits = self.configuration.limits(service.name(), service.declared_limits());
@@ -189,10 +203,8 @@ impl Host {
         for service in &self.services {
             for topic in service.input_topics().chain(service.output_topics()) {
                 if topics.describe(topic).await?.is_none() {
-                    let Coded { code, message } = missing(topic, service.name());
-                    let (name, address) = (service.name(), self.configuration.broker());
-                    let remedy = format!("{name} topics create --broker {address}");
-                    return Err(Coded::new(code, format!("{message}; create it with: {remedy}")));
+                    let what = format!("topic {topic}, which service {} needs, does not exist", service.name());
+                    return Err(missing(&what, service.name(), self.configuration.broker()));
                 }
             }
         }
@@ -243,8 +255,10 @@ impl Host {
     }
 }
 
-fn missing(topic: &str, service: &str) -> Coded {
-    Coded::new(Code::TOPIC_MISSING, format!("topic {topic}, which service {service} needs, does not exist"))
+/// What is missing, and the command that creates it.
+fn missing(what: &str, service: &str, address: &str) -> Coded {
+    let remedy = format!("{service} topics create --broker {address}");
+    Coded::new(Code::TOPIC_MISSING, format!("{what}; create it with: {remedy}"))
 }
 
 #[cfg(test)]
