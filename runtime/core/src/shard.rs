@@ -1,7 +1,6 @@
 //! A shard: partition number p of a service over all its input topics, run as one state machine.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -18,7 +17,7 @@ use crate::progress::Progress;
 use crate::record::{Record, RecordBatch, TopicPartition};
 use crate::service::{Unknown, Way};
 use crate::source::Source;
-use crate::state::{Memory, StateId};
+use crate::state::{Memory, Ordered, StateId};
 use crate::unit::{Finished, Home, Outcome, Unit, run};
 use crate::worker::Env;
 
@@ -249,7 +248,7 @@ impl Shard {
             record: waiting.record,
             attempt: 0,
             now: env.time(),
-            writes: BTreeMap::new(),
+            writes: Ordered::default(),
             outputs: env.outputs(),
             id_base: None,
             draws: 0,

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -23,7 +22,7 @@ use crate::ports::{Answer, Change, Committing, Generation, Retrying, UnitEffects
 use crate::record::{Position, Record, TopicPartition};
 use crate::retry::COMMIT_RETRY;
 use crate::service::{Registered, Way};
-use crate::state::{Memory, Scope, StateId};
+use crate::state::{Memory, Ordered, Scope, StateId};
 use crate::time::Timestamp;
 use crate::worker::Env;
 
@@ -49,7 +48,7 @@ pub(crate) struct Unit {
     pub(crate) state: Option<StateId>,
     pub(crate) attempt: u32,
     pub(crate) now: Timestamp,
-    pub(crate) writes: BTreeMap<Bytes, Option<Bytes>>,
+    pub(crate) writes: Ordered<Option<Bytes>>,
     pub(crate) outputs: Outputs,
     pub(crate) id_base: Option<IdBase>,
     /// How many random numbers the attempt drew.

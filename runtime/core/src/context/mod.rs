@@ -204,8 +204,7 @@ impl<'a> Context<'a> {
             let id = self.unit.state.as_ref().expect("a state key was made of it");
             newer.extend(self.unit.home.memory.borrow().range(id, &range));
         }
-        let bounds = (range.start.clone(), range.end.clone());
-        newer.extend(self.unit.writes.range(bounds).map(|(suffix, value)| (suffix.clone(), value.clone())));
+        newer.extend(self.unit.writes.range(&range).map(|(suffix, value)| (suffix.clone(), value.clone())));
         // Each newer entry can hide at most one committed one.
         let wanted = limit.saturating_add(newer.len());
         let committed = if let Some(transaction) = &mut self.unit.transaction {

@@ -1,13 +1,13 @@
 //! The newest state of a shard: what completed units wrote and is not committed yet, and a bounded part of what is.
 
-use std::collections::{BTreeMap, HashMap, btree_map};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 
 use crate::ports::{Change, KeyRange};
-use crate::state::Scope;
+use crate::state::{Ordered, Scope};
 
-/// Roughly what an entry costs beside its bytes: map nodes, handles, counters.
+/// Roughly what an entry costs beside its bytes: its place, handles, counters.
 const ENTRY_OVERHEAD: usize = 96;
 /// The mark of a value that is what the commit port would answer.
 const CLEAN: u64 = 0;
@@ -32,7 +32,7 @@ struct Held {
 /// All that is held of one key of one handler, by the part of the state key that names the cell or entry.
 #[derive(Debug, Default)]
 struct KeyState {
-    entries: BTreeMap<Bytes, Held>,
+    entries: Ordered<Held>,
     /// The sweep in whose time the state was last touched.
     touched: u64,
 }
@@ -83,21 +83,20 @@ impl Memory {
     pub(crate) fn remember(&mut self, id: &StateId, suffix: Bytes, value: Option<Bytes>) {
         let state = self.states.entry(id.clone()).or_default();
         state.touched = self.sweep;
-        if let btree_map::Entry::Vacant(vacant) = state.entries.entry(suffix) {
-            self.clean_bytes += cost(vacant.key(), value.as_ref());
-            vacant.insert(Held { value, commit: CLEAN });
+        if state.entries.get(&suffix).is_none() {
+            self.clean_bytes += cost(&suffix, value.as_ref());
+            state.entries.insert(suffix, Held { value, commit: CLEAN });
         }
     }
 
     /// What memory holds of a range of one key's entries, in order; `None` values hide committed ones.
     pub(crate) fn range(&self, id: &StateId, range: &KeyRange) -> Vec<(Bytes, Option<Bytes>)> {
         let Some(state) = self.states.get(id).filter(|_| !range.is_empty()) else { return Vec::new() };
-        let bounds = (range.start.clone(), range.end.clone());
-        state.entries.range(bounds).map(|(suffix, held)| (suffix.clone(), held.value.clone())).collect()
+        state.entries.range(range).map(|(suffix, held)| (suffix.clone(), held.value.clone())).collect()
     }
 
     /// Takes over what a completed unit wrote.
-    pub(crate) fn write(&mut self, id: &StateId, writes: BTreeMap<Bytes, Option<Bytes>>) {
+    pub(crate) fn write(&mut self, id: &StateId, writes: Ordered<Option<Bytes>>) {
         if writes.is_empty() {
             return;
         }
@@ -176,7 +175,7 @@ impl Memory {
         let (sweep, mut kept) = (self.sweep, 0);
         self.states.retain(|_, state| {
             if state.touched < sweep {
-                state.entries.retain(|_, held| held.commit != CLEAN);
+                state.entries.retain(|held| held.commit != CLEAN);
             }
             kept += state
                 .entries

@@ -3,9 +3,11 @@
 mod cell;
 mod key;
 mod memory;
+mod ordered;
 mod value;
 
 pub use cell::{Cell, Map};
 pub use key::{MapKey, Scope, ScopeKey, cell_suffix, map_suffix};
 pub(crate) use memory::{Memory, StateId};
+pub(crate) use ordered::Ordered;
 pub use value::{Unreadable, decode, encode};
