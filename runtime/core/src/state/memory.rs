@@ -37,10 +37,23 @@ struct KeyState {
     touched: u64,
 }
 
+type States = HashMap<StateId, KeyState, foldhash::fast::RandomState>;
+
+/// The state of a key, new if need be, and the key as it is kept. What is kept owns its bytes: the caller's key is a view on
+/// a whole chunk of the log, which would stay in memory for as long as the key does.
+fn keep<'a>(states: &'a mut States, id: &StateId) -> (StateId, &'a mut KeyState) {
+    let kept = match states.get_key_value(id) {
+        Some((kept, _)) => kept.clone(),
+        None => StateId { handler: id.handler, key: Bytes::copy_from_slice(&id.key) },
+    };
+    let state = states.entry(kept.clone()).or_default();
+    (kept, state)
+}
+
 /// One shard's state in memory. Values in it win over committed ones.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    states: HashMap<StateId, KeyState, foldhash::fast::RandomState>,
+    states: States,
     /// What the commit being gathered will write, each entry once.
     dirty: Vec<(StateId, Bytes)>,
     /// What the commit under way writes.
@@ -81,11 +94,12 @@ impl Memory {
 
     /// Remembers what the commit port answered for an entry.
     pub(crate) fn remember(&mut self, id: &StateId, suffix: Bytes, value: Option<Bytes>) {
-        let state = self.states.entry(id.clone()).or_default();
+        let (_, state) = keep(&mut self.states, id);
         state.touched = self.sweep;
         if state.entries.get(&suffix).is_none() {
-            self.clean_bytes += cost(&suffix, value.as_ref());
+            let bytes = cost(&suffix, value.as_ref());
             state.entries.insert(suffix, Held { value, commit: CLEAN });
+            self.clean_bytes += bytes;
         }
     }
 
@@ -100,7 +114,7 @@ impl Memory {
         if writes.is_empty() {
             return;
         }
-        let state = self.states.entry(id.clone()).or_default();
+        let (id, state) = keep(&mut self.states, id);
         state.touched = self.sweep;
         for (suffix, value) in writes {
             self.dirty_bytes += cost(&suffix, value.as_ref());
