@@ -1,5 +1,6 @@
 //! The stores: memory, sled, fjall.
 
+mod batches;
 mod crash;
 mod damage;
 

@@ -1,5 +1,8 @@
 //! Scenarios: the real programs as real processes, on real directories, killed and started again.
 
+#![allow(clippy::print_stderr, reason = "what is skipped has to be said")]
+
+mod disk;
 mod kill;
 mod misbehaving;
 mod process;

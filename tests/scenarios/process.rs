@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -25,23 +26,33 @@ pub(crate) fn real_data() -> Option<PathBuf> {
 
 /// The release build of a program of the workspace, built once in a test run.
 pub(crate) fn program(package: &str) -> PathBuf {
+    built(package, &["--bins", "-p", package])
+}
+
+/// The release build of one of this package's own programs, which stand below `programs/`.
+pub(crate) fn example(name: &str) -> PathBuf {
+    built(name, &["--example", name, "-p", env!("CARGO_PKG_NAME")])
+}
+
+fn built(name: &str, arguments: &[&str]) -> PathBuf {
     static BUILT: OnceLock<Mutex<BTreeMap<String, PathBuf>>> = OnceLock::new();
     let built = BUILT.get_or_init(Mutex::default);
     let mut built = built.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    built.entry(package.to_owned()).or_insert_with(|| build(package)).clone()
+    built.entry(name.to_owned()).or_insert_with(|| build(name, arguments)).clone()
 }
 
-fn build(package: &str) -> PathBuf {
+fn build(name: &str, arguments: &[&str]) -> PathBuf {
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--locked", "--bins", "--message-format=json", "-p", package])
+        .args(["build", "--release", "--locked", "--message-format=json"])
+        .args(arguments)
         .current_dir(root())
         .stderr(Stdio::inherit())
         .output()
         .expect("cargo can be started");
-    assert!(output.status.success(), "building {package} failed");
+    assert!(output.status.success(), "building {name} failed");
     let executable = output.stdout.split(|byte| *byte == b'\n').find_map(|line| {
         let message: Value = serde_json::from_slice(line).ok()?;
-        let is_it = message["target"]["name"] == package && message["executable"].is_string();
+        let is_it = message["target"]["name"] == name && message["executable"].is_string();
         is_it.then(|| PathBuf::from(message["executable"].as_str().unwrap_or_default()))
     });
     executable.expect("cargo names the executable")
@@ -68,6 +79,30 @@ pub(crate) fn run_json(program: &Path, arguments: &[&str]) -> Value {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?} ended with {}: {errors}", output.status);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?} printed no JSON: {error}"))
+}
+
+/// How a program ended that had a limit.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) errors: String,
+}
+
+/// Runs a program that has to end by itself within `limit`.
+pub(crate) fn run_for(program: &Path, arguments: &[&str], limit: Duration) -> Ended {
+    let mut child = start(program, arguments);
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("the child is ours") {
+            break status;
+        }
+        if begun.elapsed() > limit {
+            child.kill().expect("the child is ours");
+            child.wait().expect("the child is ours");
+            panic!("{arguments:?} did not end within {limit:?}: {}", errors_of(&mut child));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    Ended { code: status.code(), errors: errors_of(&mut child) }
 }
 
 /// Starts a program and leaves it running, its output kept quiet.

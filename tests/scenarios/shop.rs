@@ -49,8 +49,7 @@ fn bad_lines_are_reported_and_the_rest_counts() {
     let good = "1,A,x,2,2010-12-01 08:26:00,2.55,,France\n";
     let bad = "1,A,x,many,2010-12-01 08:26:00,2.55,,France\n1,A,x,2,yesterday,2.55,,France\n1,A\n";
     std::fs::write(&path, format!("{head}{good}{bad}{good}")).expect("the input can be written");
-    let arguments =
-        ["--input", &path.to_string_lossy(), "--rejects", &rejects.to_string_lossy(), "--output", "json"];
+    let arguments = ["--input", &path.to_string_lossy(), "--rejects", &rejects.to_string_lossy(), "--output", "json"];
     let report = run_json(&program("shop"), &arguments);
     assert_eq!((&report["lines"], &report["rejected_lines"]), (&json!(2), &json!(3)));
     assert_eq!(report["revenue_milli"], json!(10_200));

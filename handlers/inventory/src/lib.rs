@@ -64,6 +64,3 @@ pub fn service() -> ServiceBuilder {
         .on::<StockMoved>(STOCK, Stock)
         .emits::<StockMoved>()
 }
-
-#[cfg(test)]
-mod tests;

@@ -90,3 +90,6 @@ fn month_of(time: i64) -> String {
     text.truncate(YEAR_AND_MONTH);
     text
 }
+
+#[cfg(test)]
+mod tests;

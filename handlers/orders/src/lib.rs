@@ -28,6 +28,3 @@ pub fn service() -> ServiceBuilder {
         .emits::<OrderCancelled>()
         .emits::<OrderAdjusted>()
 }
-
-#[cfg(test)]
-mod tests;

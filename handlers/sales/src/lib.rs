@@ -119,6 +119,3 @@ pub fn service() -> ServiceBuilder {
         .emits::<CountrySale>()
         .emits::<MonthSale>()
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,3 +1,14 @@
-//! The shop.
+//! The sample shop: feeds its services with order lines, runs them in one process, and reports what they know.
 
-fn main() {}
+use std::process::ExitCode;
+
+mod demo;
+mod feed;
+mod options;
+mod progress;
+mod report;
+mod services;
+
+fn main() -> ExitCode {
+    tidemill::command::execute(options::work)
+}

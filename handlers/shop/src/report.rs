@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ingest::Kind;
 use serde::Serialize;
-use tidemill::code::Coded;
+use tidemill::code::{Coded, Exit};
+use tidemill::command::{Output, print, print_json};
+use tidemill::config::Configuration;
 use tidemill::ports::Broker;
 use tidemill::query::Query;
 use tidemill::service::Service;
+
+use crate::{feed, options};
 
 /// How many countries the table shows before it sums up the rest.
 const COUNTRIES_SHOWN: usize = 10;
@@ -86,6 +90,26 @@ impl Report {
         const MILLIS_PER_SECOND: f64 = 1000.0;
         Self { elapsed_seconds: (elapsed.as_secs_f64() * MILLIS_PER_SECOND).round() / MILLIS_PER_SECOND, ..self }
     }
+
+    /// Prints the report on standard output.
+    pub(crate) fn print(&self, output: Output) -> Result<(), Coded> {
+        match output {
+            Output::Table => print(self),
+            Output::Json => print_json(self),
+        }
+    }
+}
+
+/// Reads the report of a directory, without running anything.
+pub(crate) async fn report(options: options::Report) -> Result<Exit, Coded> {
+    #[expect(clippy::disallowed_methods, reason = "the shop is a program, and reports how long it took")]
+    let begun = Instant::now();
+    let host = feed::open(Configuration::load(&options.common)?)?;
+    feed::require_topics(&host).await?;
+    let report = Report::read(host.broker(), host.services()).await?;
+    #[expect(clippy::disallowed_methods, reason = "as above")]
+    report.taking(begun.elapsed()).print(options.output)?;
+    Ok(Exit::Done)
 }
 
 /// How many records a service has done and committed.

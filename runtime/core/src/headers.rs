@@ -31,18 +31,8 @@ pub const CAUSATION_ID: &str = "ce_causationid";
 pub const TRACE_PARENT: &str = "traceparent";
 
 /// The names that take one byte in a block. Append only.
-pub const KNOWN: [&str; 10] = [
-    SPEC_VERSION,
-    TYPE,
-    ID,
-    SOURCE,
-    TIME,
-    CONTENT_TYPE,
-    PARTITION_KEY,
-    CORRELATION_ID,
-    CAUSATION_ID,
-    TRACE_PARENT,
-];
+pub const KNOWN: [&str; 10] =
+    [SPEC_VERSION, TYPE, ID, SOURCE, TIME, CONTENT_TYPE, PARTITION_KEY, CORRELATION_ID, CAUSATION_ID, TRACE_PARENT];
 
 /// The headers of a record: a view on an encoded block.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -91,6 +81,15 @@ impl Headers {
     }
 }
 
+impl<'a> IntoIterator for &'a Headers {
+    type Item = (&'a str, Option<&'a [u8]>);
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter().map(|(name, value)| (name, value.map(String::from_utf8_lossy)))).finish()
@@ -135,13 +134,12 @@ impl<'a> Iterator for Iter<'a> {
 
 /// Appends one header to a block.
 pub fn write(block: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
-    match KNOWN.iter().position(|known| *known == name) {
-        Some(place) => block.push(u8::try_from(place + 1).expect("fewer than 255 known names")),
-        None => {
-            block.push(0);
-            write_varint(block, name.len());
-            block.extend_from_slice(name.as_bytes());
-        }
+    if let Some(place) = KNOWN.iter().position(|known| *known == name) {
+        block.push(u8::try_from(place + 1).expect("fewer than 255 known names"));
+    } else {
+        block.push(0);
+        write_varint(block, name.len());
+        block.extend_from_slice(name.as_bytes());
     }
     match value {
         None => block.push(0),
@@ -155,10 +153,10 @@ pub fn write(block: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
 /// Appends a length as an LEB128 varint.
 pub fn write_varint(into: &mut Vec<u8>, mut value: usize) {
     while value >= 0x80 {
-        into.push((value & 0x7f) as u8 | 0x80);
+        into.push(value.to_le_bytes()[0] | 0x80);
         value >>= 7;
     }
-    into.push(value as u8);
+    into.push(value.to_le_bytes()[0]);
 }
 
 /// Takes an LEB128 varint off the front.

@@ -33,4 +33,3 @@ mod lane;
 mod shard;
 mod source;
 mod unit;
-

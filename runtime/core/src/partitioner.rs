@@ -11,8 +11,7 @@ const R: u32 = 24;
 
 /// The 32-bit murmur2 hash of `data` with the Java client's seed.
 pub fn murmur2(data: &[u8]) -> u32 {
-    // The Java client hashes an `int` length; longer arrays do not exist there.
-    let mut hash = SEED ^ (data.len() as u32);
+    let mut hash = SEED ^ u32::try_from(data.len()).expect("no key of 4 GiB fits into a record");
     let mut words = data.chunks_exact(4);
     for word in words.by_ref() {
         let mut k = u32::from_le_bytes(word.try_into().expect("chunks of four")).wrapping_mul(M);

@@ -81,6 +81,7 @@ impl Publisher {
     }
 
     /// Adds an event to those that wait for a flush.
+    #[expect(clippy::needless_pass_by_value, reason = "a few references, made where they are passed")]
     pub fn publish<E: Event>(&mut self, publication: Publication<'_, E>) -> Result<(), Coded> {
         let Publication { event, id, time } = publication;
         let Some(known) = self.known.iter().find(|known| known.emitted.is::<E>()) else {
@@ -90,12 +91,11 @@ impl Publisher {
             ));
         };
         let key: Option<Cow<'_, [u8]>> = event.key();
-        let partition = match &key {
-            Some(key) => partition_for(key, known.partitions),
-            None => {
-                self.next = self.next.wrapping_add(1);
-                self.next % known.partitions
-            }
+        let partition = if let Some(key) = &key {
+            partition_for(key, known.partitions)
+        } else {
+            self.next = self.next.wrapping_add(1);
+            self.next % known.partitions
         };
         let address = Address { topic: known.topic, partition, timestamp: time };
         let stamp = Stamp { id: id.as_bytes(), time: &time.to_string(), key: key.as_deref() };

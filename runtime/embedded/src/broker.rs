@@ -115,7 +115,10 @@ impl Embedded {
 }
 
 /// Brings what was written to the disk again and again, until the broker is gone.
-#[expect(clippy::disallowed_methods, reason = "a store on a disk has a thread of its own for this; nothing waits for it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a store on a disk has a thread of its own for this; nothing waits for it"
+)]
 fn sync_every(interval: Duration, shared: Weak<Shared>) {
     std::thread::spawn(move || {
         loop {
@@ -196,22 +199,15 @@ impl Topics for Shared {
 
     async fn offsets(&self, partition: &TopicPartition) -> Result<(u64, u64), Coded> {
         let topic = self.ledger.topics.need(&partition.topic)?;
-        let bounds = bounds_of(&topic, partition)?;
+        let bounds = topic.bounds(partition)?;
         Ok((bounds.start(), bounds.end()))
     }
 
     async fn offset_at(&self, partition: &TopicPartition, at: Timestamp) -> Result<Option<u64>, Coded> {
         let topic = self.ledger.topics.need(&partition.topic)?;
-        bounds_of(&topic, partition)?;
+        topic.bounds(partition)?;
         offset_at(&*self.ledger.store, &topic, partition, at)
     }
-}
-
-fn bounds_of<'a>(topic: &'a Topic, partition: &TopicPartition) -> Result<&'a crate::topics::Partition, Coded> {
-    topic.partitions.get(partition.partition as usize).ok_or_else(|| {
-        let message = format!("{partition} does not exist; the topic has {} partitions", topic.partitions.len());
-        Coded::new(Code::TOPIC_MISSING, message)
-    })
 }
 
 /// The first offset whose record has this timestamp or a later one. Looks through the chunks from the oldest.

@@ -64,8 +64,9 @@ impl Shared {
                 progress.encode(&mut value);
                 changes.push(Change { key: layout::progress(group, partition), value: Some(value.into()) });
             }
-            let change = |change: &Change| {
-                Change { key: layout::state(group, part.shard, &change.key), value: change.value.clone() }
+            let change = |change: &Change| Change {
+                key: layout::state(group, part.shard, &change.key),
+                value: change.value.clone(),
             };
             changes.extend(part.changes.iter().map(change));
         }
@@ -83,17 +84,13 @@ impl Shared {
     pub(crate) fn progress(&self, group: &str, partition: &TopicPartition) -> Result<Option<Progress>, Coded> {
         let Some(value) = self.ledger.store.get(&layout::progress(group, partition))? else { return Ok(None) };
         let progress = Progress::decode(&value);
-        progress.map(Some).ok_or_else(|| damaged(format!("the progress of group {group} in {partition} cannot be read")))
+        progress
+            .map(Some)
+            .ok_or_else(|| damaged(format!("the progress of group {group} in {partition} cannot be read")))
     }
 
     /// Committed state entries of one shard, by their state keys.
-    pub(crate) fn states(
-        &self,
-        group: &str,
-        shard: u32,
-        range: &KeyRange,
-        limit: usize,
-    ) -> Result<Vec<Entry>, Coded> {
+    pub(crate) fn states(&self, group: &str, shard: u32, range: &KeyRange, limit: usize) -> Result<Vec<Entry>, Coded> {
         let entries = self.ledger.store.scan(&layout::states(group, shard, range), limit)?;
         let skip = layout::state(group, shard, &[]).len();
         Ok(entries.into_iter().map(|(key, value)| (key.slice(skip..), value)).collect())

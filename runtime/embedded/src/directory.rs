@@ -76,12 +76,14 @@ fn is_new(path: &Path) -> Result<bool, Coded> {
     match names.iter().find(|name| *name != LOCK) {
         None => Ok(true),
         Some(name) if name == STORE || name == DRAFT => {
-            let message = format!("{} has no manifest; its making was interrupted, or the file was taken away", path.display());
+            let message =
+                format!("{} has no manifest; its making was interrupted, or the file was taken away", path.display());
             Err(Coded::new(Code::DAMAGED, message))
         }
         Some(name) => {
             let name = name.to_string_lossy();
-            let message = format!("{} holds {name}, which is not ours; give an empty or a new directory", path.display());
+            let message =
+                format!("{} holds {name}, which is not ours; give an empty or a new directory", path.display());
             Err(Coded::new(Code::FOREIGN_DIRECTORY, message))
         }
     }
@@ -116,8 +118,7 @@ fn find(path: &Path, settings: &Settings) -> Result<(String, Arc<dyn Store>), Co
     let manifest = read_manifest(&path.join(MANIFEST))?;
     if manifest.store != settings.store {
         let (made, asked) = (manifest.store, settings.store);
-        let message =
-            format!("{} was made with {made}, and {asked} is asked for; say --store {made}", path.display());
+        let message = format!("{} was made with {made}, and {asked} is asked for; say --store {made}", path.display());
         return Err(Coded::new(Code::OTHER_STORE, message));
     }
     let folder = path.join(STORE);

@@ -69,8 +69,7 @@ impl Groups {
         let mut all = self.lock();
         let group = all.groups.entry(Arc::clone(&subscription.group)).or_default();
         if group.members.contains_key(&subscription.member) {
-            let message =
-                format!("group {} has a member called {} already", subscription.group, subscription.member);
+            let message = format!("group {} has a member called {} already", subscription.group, subscription.member);
             return Err(Coded::new(Code::BAD_SERVICE, message));
         }
         let seat = Seat { inputs, events: VecDeque::new(), signal, leaves: false };

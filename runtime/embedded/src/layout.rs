@@ -56,10 +56,7 @@ pub(crate) fn chunks_up_to(topic: u32, partition: u32, offset: u64) -> KeyRange 
 
 /// The chunks of a partition whose first record has `offset` or a later one.
 pub(crate) fn chunks_from(topic: u32, partition: u32, offset: u64) -> KeyRange {
-    KeyRange {
-        start: Bound::Included(chunk(topic, partition, offset)),
-        end: chunks(topic, partition).end,
-    }
+    KeyRange { start: Bound::Included(chunk(topic, partition, offset)), end: chunks(topic, partition).end }
 }
 
 /// The offset that a chunk's key names.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tidemill_core::code::Coded;
 use tidemill_core::outputs::{Output, Outputs};
 use tidemill_core::ports::{Answer, Change, Clock, Durability, Store};
+use tidemill_core::record::TopicPartition;
 use tidemill_core::time::Timestamp;
 
 use crate::chunk::{Builder, Chunk};
@@ -102,7 +103,7 @@ impl Ledger {
 
     fn append_for(&self, output: &Output<'_>) -> Result<Append, Coded> {
         let topic = self.topics.need(output.topic)?;
-        debug_assert!((output.partition as usize) < topic.partitions.len(), "placed by the topic's own number");
+        topic.bounds(&TopicPartition::new(Arc::clone(output.topic), output.partition))?;
         Ok(Append { topic, partition: output.partition, full: Vec::new(), last: Builder::new() })
     }
 
@@ -140,7 +141,11 @@ impl Ledger {
             Sync::Interval(_) | Sync::Never => Durability::Buffered,
         };
         if let Err(cause) = self.store.apply(changes, durability) {
-            return Answer::Unknown(self.failed.get_or_init(|| cause).clone());
+            // A store that still answers has refused the batch whole; one that does not has failed for good.
+            return match self.store.get(layout::ID) {
+                Ok(_) => Answer::NotCommitted(cause),
+                Err(_) => Answer::Unknown(self.failed.get_or_init(|| cause).clone()),
+            };
         }
         for (topic, partition, end) in ends {
             topic.partitions[partition as usize].grow(end);
@@ -171,22 +176,17 @@ impl Ledger {
         Ok(())
     }
 
-    fn sweep_partition(
-        &self,
-        writer: &mut Writer,
-        topic: &Topic,
-        partition: u32,
-        now: Timestamp,
-    ) -> Result<(), Coded> {
+    fn sweep_partition(&self, writer: &mut Writer, topic: &Topic, partition: u32, now: Timestamp) -> Result<(), Coded> {
         let bounds = &topic.partitions[partition as usize];
         let range = layout::chunks(topic.number, partition);
         // The second tells that the first is not the newest, and where the partition begins without it.
         while let [(key, oldest), (next, _)] = &self.store.scan(&range, 2)?[..] {
             let held = writer.bytes.entry((topic.number, partition)).or_default();
             let size = oldest.len() as u64;
-            let is_old = self.retention.age.is_some_and(|age| {
-                Chunk::read(oldest.clone()).is_some_and(|chunk| now.since(chunk.appended()) > age)
-            });
+            let is_old = self
+                .retention
+                .age
+                .is_some_and(|age| Chunk::read(oldest.clone()).is_some_and(|chunk| now.since(chunk.appended()) > age));
             if !is_old && self.retention.bytes.is_none_or(|most| *held <= most) {
                 break;
             }

@@ -189,7 +189,7 @@ impl Log for Member {
 
     fn start(&mut self, partition: &TopicPartition, from: Start) -> Result<(), Coded> {
         let topic = self.shared.ledger.topics.need(&partition.topic)?;
-        let bounds = &topic.partitions[partition.partition as usize];
+        let bounds = topic.bounds(partition)?;
         let position = match from {
             Start::Offset(offset) if offset < bounds.start() => {
                 return Err(records_lost(partition, offset, bounds.start()));

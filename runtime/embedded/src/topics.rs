@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use futures_util::task::AtomicWaker;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{Change, Durability, Store, TopicInfo};
+use tidemill_core::record::TopicPartition;
 
 use crate::chunk::Chunk;
 use crate::layout;
@@ -98,6 +99,16 @@ pub(crate) struct Topic {
     pub(crate) number: u32,
     pub(crate) id: Arc<str>,
     pub(crate) partitions: Vec<Partition>,
+}
+
+impl Topic {
+    /// The bounds of a partition of this topic.
+    pub(crate) fn bounds(&self, partition: &TopicPartition) -> Result<&Partition, Coded> {
+        self.partitions.get(partition.partition as usize).ok_or_else(|| {
+            let message = format!("{partition} does not exist; the topic has {} partitions", self.partitions.len());
+            Coded::new(Code::TOPIC_MISSING, message)
+        })
+    }
 }
 
 /// All topics of a broker.

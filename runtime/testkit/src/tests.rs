@@ -3,6 +3,7 @@
 mod answers;
 mod crash;
 mod failures;
+mod fakes;
 mod limits;
 mod order;
 mod ownership;

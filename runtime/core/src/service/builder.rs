@@ -236,11 +236,11 @@ fn take_inputs(inputs: &mut Vec<Input>, takes: Vec<Taken>, handler: usize, name:
     Ok(())
 }
 
+/// What a service emits, each with its topic's place, and the topics.
+type Outgoing = (Vec<(Emitted, u16)>, Arc<[Arc<str>]>);
+
 /// Gives each output topic its place.
-fn collect_outputs(
-    opened: Vec<Result<(Emitted, Arc<str>), Coded>>,
-    raw: Vec<Arc<str>>,
-) -> Result<(Vec<(Emitted, u16)>, Arc<[Arc<str>]>), Coded> {
+fn collect_outputs(opened: Vec<Result<(Emitted, Arc<str>), Coded>>, raw: Vec<Arc<str>>) -> Result<Outgoing, Coded> {
     let mut topics: Vec<Arc<str>> = Vec::new();
     let mut place_of = |topic: Arc<str>| {
         let place = topics.iter().position(|known| *known == topic).unwrap_or_else(|| {

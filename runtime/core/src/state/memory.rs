@@ -7,8 +7,9 @@ use bytes::Bytes;
 use crate::ports::{Change, KeyRange};
 use crate::state::{Ordered, Scope};
 
-/// Roughly what an entry costs beside its bytes: its place, handles, counters.
-const ENTRY_OVERHEAD: usize = 96;
+/// Roughly what an entry costs beside its bytes: its place, the handles and counters of its two byte strings, and its share
+/// of what its key costs, which most entries have to themselves.
+const ENTRY_OVERHEAD: usize = 400;
 /// The mark of a value that is what the commit port would answer.
 const CLEAN: u64 = 0;
 
@@ -85,6 +86,7 @@ fn cost(suffix: &Bytes, value: Option<&Bytes>) -> usize {
 
 impl Memory {
     /// The newest value of an entry, if memory knows it: `Some(None)` is known to be absent.
+    #[expect(clippy::option_option, reason = "whether it is known, and what is known, are two questions")]
     pub(crate) fn get(&mut self, id: &StateId, suffix: &[u8]) -> Option<Option<Bytes>> {
         let sweep = self.sweep;
         let state = self.states.get_mut(id)?;

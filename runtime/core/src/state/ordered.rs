@@ -61,7 +61,13 @@ impl<V> Ordered<V> {
                     tree.insert(key, value);
                     *self = Self::Large(tree);
                 }
-                Err(place) => entries.insert(place, (key, value)),
+                Err(place) => {
+                    if entries.is_empty() {
+                        // Left to itself, a vector begins with room for four.
+                        entries.reserve_exact(1);
+                    }
+                    entries.insert(place, (key, value));
+                }
             },
             Self::Large(entries) => {
                 entries.insert(key, value);

@@ -44,9 +44,12 @@ pub(super) enum Failure {
 /// What an error of the operating system says about the files of a store.
 pub(super) fn io_failure(error: &io::Error) -> Failure {
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
-            Failure::Damaged(error.to_string())
-        }
+        // A library looked for a file, or a place in one, that has to be there; or found one that it was about to make.
+        io::ErrorKind::NotFound
+        | io::ErrorKind::AlreadyExists
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::InvalidData => Failure::Damaged(error.to_string()),
         _ => Failure::Refused(error.to_string()),
     }
 }

@@ -72,7 +72,8 @@ impl Engine {
 
     /// Waits until fjall's own threads have caught up, or have given up.
     fn wait_for_room(&self) -> Result<(), Failure> {
-        while self.entries.sealed_memtable_count() >= TABLES_WAITING || self.entries.l0_table_count() >= TABLES_UNMERGED {
+        while self.entries.sealed_memtable_count() >= TABLES_WAITING || self.entries.l0_table_count() >= TABLES_UNMERGED
+        {
             // The one call that tells whether it is poisoned and changes nothing.
             self.database.persist(PersistMode::Buffer).map_err(failure)?;
             thread::park_timeout(LOOK_EVERY);

@@ -36,12 +36,16 @@ impl Mark {
         let others = fs::read_dir(directory).map_err(refused)?.any(|entry| entry.is_ok_and(|e| e.file_name() != NAME));
         let damaged = |what: &str| {
             let place = path.display();
-            Coded::new(Code::DAMAGED, format!("the {kind} store is damaged: {place} {what}; restore the directory from a backup"))
+            Coded::new(
+                Code::DAMAGED,
+                format!("the {kind} store is damaged: {place} {what}; restore the directory from a backup"),
+            )
         };
         if others && !path.exists() {
             return Err(damaged("is missing"));
         }
-        let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(refused)?;
+        let mut file =
+            File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(refused)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(in_use(kind, directory)),

@@ -24,8 +24,8 @@ const KIB: usize = 1024;
 /// Bytes of a chunk of the log that a store in memory takes best.
 pub const MEMORY_CHUNK_BYTES: usize = 64 * KIB;
 
-/// The longest key that a store takes, in bytes. sled bounds it: 24 entries have to fit into one of its nodes.
-pub const KEY_LIMIT: usize = 8 * KIB;
+/// The longest key that a store takes, in bytes. sled bounds it: an inner node of its tree holds some hundreds of them.
+pub const KEY_LIMIT: usize = 4 * KIB;
 
 /// The longest value that a store takes, in bytes: fjall writes a length into four of them.
 pub const VALUE_LIMIT: usize = 1024 * 1024 * KIB;
@@ -103,7 +103,7 @@ pub fn memory() -> Arc<dyn Store> {
 /// Refuses what one of the stores could not keep. Nothing of the batch is applied then, and the store goes on.
 fn within_limits(changes: &[Change]) -> Result<(), Coded> {
     for Change { key, value } in changes {
-        let length = value.as_ref().map_or(0, |value| value.len());
+        let length = value.as_ref().map_or(0, bytes::Bytes::len);
         let (what, has, limit) = if key.len() > KEY_LIMIT {
             ("key", key.len(), KEY_LIMIT)
         } else if length > VALUE_LIMIT {

@@ -9,8 +9,9 @@
 //!   a handle of our own.
 //! * **Large nodes become files of their own** ("blobs"), which are never synced (`pagecache/blob_io.rs`), and one that is
 //!   missing after a crash is skipped in silence (`pagecache/iterator.rs`): a part of a batch would be lost. A node may have
-//!   a quarter of a segment; a leaf splits above 16 entries. So values above [`PART_BYTES`] are kept in parts (`parts.rs`),
-//!   keys are bounded, and a segment is large enough for 24 of the largest entries: no node ever becomes a blob.
+//!   a quarter of a segment; a leaf splits above 16 entries, an inner node above 256 keys (`node.rs`). So values above
+//!   [`PART_BYTES`] are kept in parts (`parts.rs`), keys are bounded, and a segment is large enough for a node of the largest
+//!   of them: none ever becomes a blob.
 //! * **A failed write may leave `flush` waiting for ever**: `Log::exit_reservation` keeps the error and wakes nobody. So the
 //!   flush runs in sled's own threads, and the one who waits looks at the error from time to time.
 //! * **What a batch replaces is not freed while it runs**, and afterwards slower than new garbage comes: resident memory
@@ -41,7 +42,7 @@ use self::parts::{Head, PART_BYTES};
 use super::engine::{self, Failure, Span, bytes, io_failure};
 
 /// Bytes of a segment of sled's log. Part of the format: a directory cannot be opened with another one.
-const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
+const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 /// The smallest cache that makes sense: sled divides it into 256 parts.
 const CACHE_BYTES_MIN: u64 = 1024 * 1024;
 /// Garbage is collected once for this many changes; sled leaves up to three pieces for each, and a turn takes 512.

@@ -1,5 +1,15 @@
 //! One suite for each port. An adapter that passes its suite does what the port says.
 
+mod broker;
+mod commit;
+mod log;
+mod ownership;
+mod scene;
 mod store;
 
+pub use broker::broker;
+pub use commit::commit;
+pub use log::log;
+pub use ownership::ownership;
+pub use scene::Fixture;
 pub use store::{Place, store};

@@ -8,8 +8,7 @@ use tidemill_core::ports::{KeyRange, Store};
 use super::{Place, apply, put};
 
 /// Keys that lie close together: each a prefix of the next, or one bit away.
-const KEYS: [&[u8]; 10] =
-    [b"", b"\0", b"\0\0", b"a", b"a\0", b"a\xff", b"a\xff\xff", b"b", b"\xff", b"\xff\xff"];
+const KEYS: [&[u8]; 10] = [b"", b"\0", b"\0\0", b"a", b"a\0", b"a\xff", b"a\xff\xff", b"b", b"\xff", b"\xff\xff"];
 
 /// Points between and on keys.
 const POINTS: [&[u8]; 9] = [b"", b"\0", b"\0\x01", b"a", b"a\x01", b"a\xff\xff", b"b", b"\xff\xff", b"\xff\xff\xff"];

@@ -1,0 +1,68 @@
+//! The demo, which is the whole shop in one process, and `run`, which is its services alone.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ingest::Survey;
+use tidemill::code::{Coded, Exit};
+use tidemill::config::Configuration;
+use tidemill::host::{Host, Until};
+
+use crate::feed::{self, create_missing};
+use crate::options::{Demo, Run};
+use crate::progress::{Counts, Progress, Work};
+use crate::report::Report;
+use crate::services;
+
+/// Feeds the input to all services while they run, waits until everything is done, and reports.
+///
+/// In a directory that holds data already, the services go on from there, the input is fed on top of it, and the report tells
+/// of everything in the directory.
+pub(crate) async fn demo(options: Demo) -> Result<Exit, Coded> {
+    #[expect(clippy::disallowed_methods, reason = "the shop is a program, and reports how long it took")]
+    let begun = Instant::now();
+    let configuration = Configuration::load(&options.common)?;
+    // Looked at before anything is made: a bad input leaves no directory behind.
+    let survey = Survey::of(options.source.input())?;
+    let mut host = Host::open(configuration)?;
+    for service in services::all() {
+        host.add(service)?;
+    }
+    create_missing(&host).await?;
+    let counts = Arc::new(Counts::default());
+    host.observe(Arc::clone(&counts) as _);
+    let progress = Progress::show(work_of(&survey), &counts);
+    let mut running = host.start().await?;
+    let fed = feed::publish(survey, &host, &options.source, &counts).await;
+    let drained = match &fed {
+        Ok(_) => running.drained().await,
+        Err(_) => Ok(()),
+    };
+    let left = running.stop().await;
+    drop(progress);
+    let summary = fed?;
+    drained?;
+    left?;
+    feed::tell_rejected(&summary, &options.source);
+    let report = Report::read(host.broker(), host.services()).await?;
+    #[expect(clippy::disallowed_methods, reason = "as above")]
+    report.taking(begun.elapsed()).print(options.output)?;
+    Ok(Exit::Done)
+}
+
+/// Runs services until they are told to stop, or until nothing is left to do.
+pub(crate) async fn run(options: Run) -> Result<Exit, Coded> {
+    let services = services::named(&options.services)?;
+    let mut host = Host::open(Configuration::load(&options.common)?)?;
+    for service in services {
+        host.add(service)?;
+    }
+    host.run(if options.until.until_drained { Until::Drained } else { Until::Stopped }).await
+}
+
+/// How much work an input is: `orders` handles its lines and the ends of its invoices; `inventory` invoices and items; `sales`
+/// invoices, then one event for their country and, nearly always, one for their month.
+fn work_of(survey: &Survey) -> Work {
+    let (lines, invoices) = (survey.lines(), survey.invoices());
+    Work { lines, events: 2 * lines + 5 * invoices }
+}

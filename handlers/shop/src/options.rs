@@ -1,0 +1,134 @@
+//! The command line of the shop.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use ingest::Input;
+use tidemill::code::{Coded, Exit};
+use tidemill::command::{Options, Output, RunOptions};
+
+use crate::{demo, feed, report};
+
+/// How many lines are made up when no input is named.
+const GENERATED_LINES: u64 = 100_000;
+/// The seed they are made from.
+const GENERATED_SEED: u64 = 1;
+
+/// The sample shop. Without a command it runs the demo: it feeds its services, waits until everything is done, and reports.
+#[derive(Debug, Parser)]
+#[command(name = "shop", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Shop {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    demo: Demo,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Creates topics, feeds the input, runs all services in one process until everything is done, and reports.
+    Demo(Demo),
+    /// Feeds the input, and runs no service. Makes the topics if they are missing.
+    Ingest(Ingest),
+    /// Runs services.
+    Run(Run),
+    /// Reports what the services know.
+    Report(Report),
+    /// The topics of the shop.
+    #[command(subcommand)]
+    Topics(Topics),
+}
+
+/// Options of the demo.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// How to print the report.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) common: Options,
+}
+
+/// Options of `ingest`.
+#[derive(Debug, Args)]
+pub(crate) struct Ingest {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    #[command(flatten)]
+    pub(crate) common: Options,
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Runs these services only, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub(crate) services: Vec<String>,
+    #[command(flatten)]
+    pub(crate) until: RunOptions,
+    #[command(flatten)]
+    pub(crate) common: Options,
+}
+
+/// Options of `report`.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// How to print the report.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) common: Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum Topics {
+    /// Creates the topics that are missing.
+    Create(Options),
+    /// Says which topics are missing.
+    Check(Options),
+}
+
+/// Where order lines come from.
+#[derive(Debug, Args)]
+pub(crate) struct Source {
+    /// Reads order lines from a CSV, gzipped or not. Without it they are made up.
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// How many lines to make up.
+    #[arg(long, value_name = "N", default_value_t = GENERATED_LINES, conflicts_with = "input")]
+    lines: u64,
+    /// The seed to make them up from: the same seed makes the same lines.
+    #[arg(long, value_name = "S", default_value_t = GENERATED_SEED, conflicts_with = "input")]
+    seed: u64,
+    /// Writes the lines that cannot be read to this file, as a CSV with their number and the reason.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+}
+
+impl Source {
+    /// The input that is meant.
+    pub(crate) fn input(&self) -> Input {
+        match &self.input {
+            Some(path) => Input::File(path.clone()),
+            None => Input::Generated { lines: self.lines, seed: self.seed },
+        }
+    }
+}
+
+/// Does what the command line asks for.
+pub(crate) async fn work(shop: Shop) -> Result<Exit, Coded> {
+    match shop.command {
+        None => demo::demo(shop.demo).await,
+        Some(Command::Demo(options)) => demo::demo(options).await,
+        Some(Command::Ingest(options)) => feed::ingest(options).await,
+        Some(Command::Run(options)) => demo::run(options).await,
+        Some(Command::Report(options)) => report::report(options).await,
+        Some(Command::Topics(Topics::Create(options))) => feed::create_topics(options).await,
+        Some(Command::Topics(Topics::Check(options))) => feed::check_topics(options).await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

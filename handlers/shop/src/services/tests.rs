@@ -1,0 +1,29 @@
+use tidemill::code::Code;
+
+use super::named;
+
+fn names(wanted: &[&str]) -> Result<Vec<String>, Code> {
+    let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+    let services = named(&wanted).map_err(|error| error.code)?;
+    Ok(services.iter().map(|service| service.name().to_string()).collect())
+}
+
+#[test]
+fn a_part_of_the_shop_can_be_chosen() {
+    assert_eq!(names(&[]), Ok(vec!["orders".into(), "inventory".into(), "sales".into()]));
+    assert_eq!(names(&["sales", "orders", "sales"]), Ok(vec!["orders".into(), "sales".into()]));
+}
+
+#[test]
+fn an_unknown_name_is_refused_with_those_that_exist() {
+    let error = named(&["orders".into(), "shipping".into()]).err().expect("no such service");
+    assert_eq!(error.code, Code::UNKNOWN_NAME);
+    assert!(error.message.contains("shipping") && error.message.contains("inventory"), "{}", error.message);
+}
+
+#[test]
+fn every_service_fits_together() {
+    for service in super::all() {
+        service.build().expect("schemas and declarations agree");
+    }
+}
