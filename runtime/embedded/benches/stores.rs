@@ -110,11 +110,11 @@ fn run(kind: StoreKind, durability: Durability, events: u64, batch: u64, chunk: 
     let (total, most) = (times.iter().sum::<Duration>().as_secs_f64(), most_memory());
     times.sort();
     let at = |part: usize| times[times.len() * part / 1000];
-    let word = if durability == Durability::Synced { "synced" } else { "buffered" };
+    let reach = if durability == Durability::Synced { "synced" } else { "buffered" };
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{kind:5} {word:8} batch {batch:5} chunk {chunk:6}: {:7.0} events/s {:5.1} MB/s, batch p50 {:6.2?} p99 {:6.2?}, \
+        "{kind:5} {reach:8} batch {batch:5} chunk {chunk:6}: {:7.0} events/s {:5.1} MB/s, batch p50 {:6.2?} p99 {:6.2?}, \
          {most} MiB, {} MiB on disk",
         events as f64 / total,
         bytes as f64 / total / 1e6,

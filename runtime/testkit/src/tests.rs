@@ -8,5 +8,6 @@ mod limits;
 mod order;
 mod ownership;
 mod stage;
+mod state;
 mod units;
 mod work;

@@ -134,7 +134,7 @@ fn filled_up(kind: StoreKind) {
     };
     let told = fs::read_to_string(told.path()).unwrap();
     assert!(status.success() && told.contains("closed"), "{told}");
-    let last = told.lines().filter_map(answered).last().expect("some batches had room");
+    let last = told.lines().filter_map(answered).next_back().expect("some batches had room");
     let store = open(kind, directory.path());
     let found = newest(&*store);
     assert!((last..=last + 1).contains(&found), "batch {last} was answered, and {found} is there");

@@ -51,7 +51,7 @@ fn copy_below(from: &Path, to: &Path) {
         }
         let mut source = File::open(entry.path()).unwrap();
         let mut target = File::create(to).unwrap();
-        let mut block = [0; 64 * 1024];
+        let mut block = vec![0; 64 * 1024];
         loop {
             match source.read(&mut block).unwrap() {
                 0 => break,
@@ -63,6 +63,21 @@ fn copy_below(from: &Path, to: &Path) {
         }
         target.set_len(source.metadata().unwrap().len()).unwrap();
     }
+}
+
+/// From where to where two files differ, by blocks; what one of them lacks is empty.
+fn difference(new: &[u8], old: &[u8]) -> Option<(usize, usize)> {
+    const BLOCK: usize = 4096;
+    let empty = [0; BLOCK];
+    let differs = |at: &usize| {
+        let length = BLOCK.min(new.len() - at);
+        let old = old.get(*at..at + length).unwrap_or(&empty[..length]);
+        new[*at..at + length] != *old
+    };
+    let mut blocks = (0..new.len()).step_by(BLOCK);
+    let first = blocks.find(differs)?;
+    let last = blocks.rfind(differs).unwrap_or(first);
+    Some((first, new.len().min(last + BLOCK)))
 }
 
 /// What one can do to a file.
@@ -78,7 +93,7 @@ const HARMS: [Harm; 6] = [Harm::Flip(0), Harm::Flip(250), Harm::Flip(600), Harm:
 
 fn harm(path: &Path, harm: Harm) {
     let bytes = fs::read(path).unwrap();
-    let length = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
+    let length = difference(&bytes, &[]).map_or(0, |(_, end)| end as u64);
     let file = OpenOptions::new().write(true).open(path).unwrap();
     match harm {
         Harm::Flip(_) if length == 0 => {}
@@ -166,18 +181,21 @@ fn torn(kind: StoreKind) {
     apply(SYNCED + 1..=WRITTEN, Durability::Buffered);
     let written = copy(directory.path());
     assert_eq!(newest(&*open(kind, copy(written.path()).path())), WRITTEN, "nothing is cut");
+    let changed = |file: PathBuf| {
+        let new = fs::read(written.path().join(&file)).unwrap();
+        let mut old = fs::read(synced.path().join(&file)).unwrap_or_default();
+        let (start, end) = difference(&new, &old)?;
+        old.resize(new.len(), 0);
+        Some((file, start, old[start..end].to_vec()))
+    };
+    let changed: Vec<_> = files(written.path()).into_iter().filter_map(changed).collect();
     let mut found = BTreeSet::new();
     for thousandths in (0..1000).step_by(83) {
         let torn = copy(written.path());
-        for file in files(written.path()) {
-            let new = fs::read(written.path().join(&file)).unwrap();
-            let mut old = fs::read(synced.path().join(&file)).unwrap_or_default();
-            old.resize(new.len(), 0);
-            let Some(first) = new.iter().zip(&old).position(|(new, old)| new != old) else { continue };
-            let last = new.iter().zip(&old).rposition(|(new, old)| new != old).unwrap();
-            let cut = first + (last - first) * thousandths / 1000;
+        for (file, start, old) in &changed {
+            let cut = old.len() * thousandths / 1000;
             let file = OpenOptions::new().write(true).open(torn.path().join(file)).unwrap();
-            file.write_all_at(&old[cut..], cut as u64).unwrap();
+            file.write_all_at(&old[cut..], (start + cut) as u64).unwrap();
         }
         let store = open(kind, torn.path());
         let number = newest(&*store);

@@ -21,7 +21,7 @@ const NUMBERS: i64 = 20_000;
 const BAD: i64 = 7_777;
 const KEYS: i64 = 50;
 const TIMEOUT: Duration = Duration::from_millis(200);
-const FOR_EVER: Duration = Duration::from_secs(3_600);
+const FOR_EVER: Duration = Duration::from_hours(1);
 const COUNT: Cell<i64> = Cell::named("count");
 
 #[derive(Debug, Serialize, Deserialize, Event)]

@@ -221,6 +221,3 @@ impl Worker {
         rang
     }
 }
-
-#[cfg(test)]
-mod tests;

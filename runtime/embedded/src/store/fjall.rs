@@ -19,8 +19,8 @@
 //!   keyspaces, one for the log and one for the rest, were slower (docs/EMBEDDED.md) and hold journals back.
 
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
+use std::{fs, io, thread};
 
 use ::fjall::{
     Database, Error, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, LsmError, PersistMode, Readable, Slice,
@@ -56,6 +56,7 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn open(directory: &Path, cache_bytes: u64) -> Result<Self, Failure> {
+        check_versions(directory).map_err(|error| io_failure(&error))?;
         let database = Database::builder(directory)
             .cache_size(cache_bytes)
             .worker_threads(WORKERS)
@@ -113,6 +114,25 @@ impl engine::Engine for Engine {
     fn sync(&self) -> Result<(), Failure> {
         self.database.persist(PersistMode::SyncData).map_err(failure)
     }
+}
+
+/// Each keyspace has a file that names the present version of its tables. Without it fjall begins the keyspace anew and
+/// forgets the tables (`lsm-tree`, `tree/mod.rs`), so it has to be there where tables are.
+fn check_versions(directory: &Path) -> io::Result<()> {
+    let keyspaces = match fs::read_dir(directory.join("keyspaces")) {
+        Ok(keyspaces) => keyspaces,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for keyspace in keyspaces {
+        let keyspace = keyspace?.path();
+        let has_tables = fs::read_dir(keyspace.join("tables")).is_ok_and(|mut tables| tables.next().is_some());
+        let current = keyspace.join("current");
+        if has_tables && !current.exists() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("{} is gone", current.display())));
+        }
+    }
+    Ok(())
 }
 
 fn entry((key, value): (Slice, Slice)) -> Entry {

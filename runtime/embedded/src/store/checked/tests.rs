@@ -32,7 +32,7 @@ impl Engine for &Told {
         assert!(changes.is_sorted_by(|a, b| a.key < b.key), "sorted, and no key twice");
         for Change { key, value } in changes {
             let mut entries = self.entries.lock().unwrap();
-            value.map(|value| entries.insert(key.clone(), value)).unwrap_or_else(|| entries.remove(&key));
+            value.map_or_else(|| entries.remove(&key), |value| entries.insert(key.clone(), value));
         }
         self.sync()
     }
