@@ -10,6 +10,8 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use tidemill_core::code::{Code, Coded};
 
@@ -18,6 +20,9 @@ use super::StoreKind;
 const NAME: &str = "synced";
 /// The number, and the same with all bits turned: a half-written mark is recognised.
 const LENGTH: usize = 16;
+/// How often, and how many times, a lock is tried that another one holds: for one second.
+pub(super) const LOCK_EVERY: Duration = Duration::from_millis(20);
+pub(super) const LOCK_TRIES: u32 = 50;
 
 /// The open file; it is locked for as long as it is open, so that one store holds the directory.
 #[derive(Debug)]
@@ -46,11 +51,10 @@ impl Mark {
         }
         let mut file =
             File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(refused)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(in_use(kind, directory)),
-            Err(TryLockError::Error(error)) => return Err(refused(error)),
-        }
+        hold(&file).map_err(|refusal| match refusal {
+            TryLockError::WouldBlock => in_use(kind, directory),
+            TryLockError::Error(error) => refused(error),
+        })?;
         let mut written = Vec::with_capacity(LENGTH);
         file.read_to_end(&mut written).map_err(refused)?;
         if !others && written.len() < LENGTH {
@@ -81,6 +85,18 @@ impl Mark {
             _ => Ok(()),
         }
     }
+}
+
+/// Locks a file. One that was just let go may still be held for a moment, by a child process between its start and its
+/// program.
+fn hold(file: &File) -> Result<(), TryLockError> {
+    for _ in 1..LOCK_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::park_timeout(LOCK_EVERY),
+            locked => return locked,
+        }
+    }
+    file.try_lock()
 }
 
 /// The error of a directory that another store holds.

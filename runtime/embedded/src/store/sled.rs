@@ -40,6 +40,7 @@ use tidemill_core::ports::{Change, Entry};
 
 use self::parts::{Head, PART_BYTES};
 use super::engine::{self, Failure, Span, bytes, io_failure};
+use super::mark::{LOCK_EVERY, LOCK_TRIES};
 
 /// Bytes of a segment of sled's log. Part of the format: a directory cannot be opened with another one.
 const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
@@ -49,9 +50,6 @@ const CACHE_BYTES_MIN: u64 = 1024 * 1024;
 const CHANGES_PER_COLLECTION: usize = 128;
 /// How often the one who waits for a flush looks whether sled has given up.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How often, and how many times, a lock is tried that a dropped store may still hold.
-const LOCK_EVERY: Duration = Duration::from_millis(20);
-const LOCK_TRIES: u32 = 100;
 
 /// An open tree.
 pub(super) struct Engine {

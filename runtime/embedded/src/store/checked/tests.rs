@@ -32,7 +32,10 @@ impl Engine for &Told {
         assert!(changes.is_sorted_by(|a, b| a.key < b.key), "sorted, and no key twice");
         for Change { key, value } in changes {
             let mut entries = self.entries.lock().unwrap();
-            value.map_or_else(|| entries.remove(&key), |value| entries.insert(key.clone(), value));
+            match value {
+                Some(value) => entries.insert(key, value),
+                None => entries.remove(&key),
+            };
         }
         self.sync()
     }
