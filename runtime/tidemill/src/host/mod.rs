@@ -129,7 +129,7 @@ impl Host {
         for topic in topics {
             if known.describe(&topic).await?.is_none() {
                 known.create(&topic, self.configuration.partitions()).await?;
-                tracing::info!(topic = %topic, partitions = self.configuration.partitions(), "topic created");
+                tracing::debug!(topic = %topic, partitions = self.configuration.partitions(), "topic created");
                 created.push(topic);
             }
         }

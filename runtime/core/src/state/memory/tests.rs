@@ -158,3 +158,15 @@ proptest! {
         }
     }
 }
+
+/// A view would hold the whole chunk of the log that the key came with for as long as the key is kept.
+#[test]
+fn a_key_that_is_kept_owns_its_bytes() {
+    let chunk = Bytes::from(vec![7; 1 << 16]);
+    let view = StateId { handler: 0, key: chunk.slice(10..12) };
+    let mut memory = Memory::default();
+    memory.write(&view, std::iter::once((Bytes::from_static(b"c"), Some(value(1)))).collect());
+    let kept: Vec<&StateId> = memory.states.keys().chain(memory.dirty.iter().map(|(id, _)| id)).collect();
+    assert_eq!(kept.len(), 2);
+    assert!(kept.iter().all(|kept| **kept == view && kept.key.as_ptr() != view.key.as_ptr()));
+}
