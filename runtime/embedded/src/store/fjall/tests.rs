@@ -1,6 +1,9 @@
 use super::*;
 use crate::store::engine::Engine as _;
 
+/// How long fjall's own threads may take on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// Bytes that do not compress.
 fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -24,7 +27,13 @@ fn tables_in_memory_and_journals_on_disk_stay_bounded() {
         assert!(store.entries.sealed_memtable_count() <= TABLES_WAITING);
     }
     let written = 120 * 4_000_000;
-    assert!(store.database.journal_disk_space().unwrap() < JOURNAL_BYTES + 10 * MEMTABLE_BYTES, "journals are removed");
+    // fjall's own threads remove journals, when they come to it.
+    let removed = || store.database.journal_disk_space().unwrap() < JOURNAL_BYTES + 10 * MEMTABLE_BYTES;
+    let came = (0..PATIENCE.as_millis() / LOOK_EVERY.as_millis()).any(|_| {
+        thread::park_timeout(LOOK_EVERY);
+        removed()
+    });
+    assert!(came, "journals are removed");
     assert!(store.database.disk_space().unwrap() < written * 3 / 2);
     assert!(store.get(&[1, b'l', 119]).unwrap().unwrap() == value);
 }
