@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first thing that is wrong")]
 
 mod brokers;
+mod retention;
 mod stores;
