@@ -17,6 +17,9 @@
 //! * **What a batch replaces is not freed while it runs**, and afterwards slower than new garbage comes: resident memory
 //!   grew by 600 bytes for each change in batches of 2,000. So it is collected after each batch, through the same
 //!   `crossbeam-epoch` that sled uses.
+//! * **The cache lets nodes go late**: each of its 256 parts looks at its bound once in 64 reads of a node (`lru.rs`). A scan
+//!   reads each node once or twice, so a long one filled several hundred MiB with nodes of log chunks. A scan therefore
+//!   reads large entries a few more times, which costs little, as they are in memory.
 //! * **Readers wait while a batch is applied**, for all of sled in this process (`concurrency_control.rs`), but a scan takes
 //!   that lock anew for each entry. A lock of ours lets a scan see a batch whole or not at all.
 //! * The file lock may be held for a moment after the last handle is dropped, by a thread that still writes. Opening waits
@@ -48,6 +51,10 @@ const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 const CACHE_BYTES_MIN: u64 = 1024 * 1024;
 /// Garbage is collected once for this many changes; sled leaves up to three pieces for each, and a turn takes 512.
 const CHANGES_PER_COLLECTION: usize = 128;
+/// Bytes of an entry from which on a node is large.
+const LARGE_BYTES: usize = 1024;
+/// A leaf has some 10 entries; with these it is seen about 40 times, and after 64 times one of 256 parts of the cache is tidied.
+const READS_PER_LARGE_ENTRY: usize = 4;
 /// How often the one who waits for a flush looks whether sled has given up.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -130,6 +137,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Lets sled see that large nodes were read, so that it lets others go.
+    fn count_reads(&self, entries: &[Entry]) -> Result<(), Failure> {
+        for (key, _) in entries.iter().filter(|(_, value)| value.len() >= LARGE_BYTES) {
+            for _ in 0..READS_PER_LARGE_ENTRY {
+                self.db.get(key).map_err(failure)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what sled still has in its own memory.
     fn flush(&self) -> Result<(), Failure> {
         let mut flushed = pin!(self.db.flush_async());
@@ -160,6 +177,9 @@ impl engine::Engine for Engine {
         let reading = self.reading();
         let found = self.db.range::<&[u8], _>(span).take(limit);
         let entries: Result<Vec<_>, _> = found.map(|found| self.entry(found.map_err(failure)?)).collect();
+        if let Ok(entries) = &entries {
+            self.count_reads(entries)?;
+        }
         drop(reading);
         collect_garbage(entries.as_ref().map_or(0, Vec::len));
         entries
