@@ -1,8 +1,10 @@
 //! The second pass over an input: publishes what happened, in the order of the lines.
 
 use std::fmt::Write as _;
+use std::future::poll_fn;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tidemill::code::Coded;
 use tidemill::ports::Broker;
@@ -70,6 +72,7 @@ impl Survey {
             }
             if feed.publisher.pending_bytes() >= FLUSH_BYTES {
                 feed.publisher.flush().await?;
+                let_others_go_on().await;
                 progress(feed.summary.lines + feed.rejects.count);
             }
         }
@@ -159,6 +162,20 @@ impl Feed {
         let time = Timestamp::from_millis(self.recorded.invoice_time);
         self.publisher.publish(Publication { event: &event, id: &self.id, time })
     }
+}
+
+/// Gives the thread back once: a broker in memory answers at once, and whoever else has work here would wait for the whole
+/// input.
+async fn let_others_go_on() {
+    let mut gave_back = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut gave_back, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn set(into: &mut String, text: &str) {

@@ -64,3 +64,6 @@ pub fn service() -> ServiceBuilder {
         .on::<StockMoved>(STOCK, Stock)
         .emits::<StockMoved>()
 }
+
+#[cfg(test)]
+mod tests;

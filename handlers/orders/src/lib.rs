@@ -28,3 +28,6 @@ pub fn service() -> ServiceBuilder {
         .emits::<OrderCancelled>()
         .emits::<OrderAdjusted>()
 }
+
+#[cfg(test)]
+mod tests;

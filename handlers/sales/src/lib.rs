@@ -119,3 +119,6 @@ pub fn service() -> ServiceBuilder {
         .emits::<CountrySale>()
         .emits::<MonthSale>()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ingest::Survey;
+use ingest::{Summary, Survey};
 use tidemill::code::{Coded, Exit};
 use tidemill::config::Configuration;
 use tidemill::host::{Host, Until};
@@ -32,18 +32,19 @@ pub(crate) async fn demo(options: Demo) -> Result<Exit, Coded> {
     let counts = Arc::new(Counts::default());
     host.observe(Arc::clone(&counts) as _);
     let progress = Progress::show(work_of(&survey), &counts);
-    let mut running = host.start().await?;
-    let fed = feed::publish(survey, &host, &options.source, &counts).await;
-    let drained = match &fed {
-        Ok(_) => running.drained().await,
-        Err(_) => Ok(()),
+    let mut summary = Summary::default();
+    let feed = async {
+        summary = feed::publish(survey, &host, &options.source, &counts).await?;
+        Ok(())
     };
-    let left = running.stop().await;
+    let ended = host.run_with(feed, Until::Drained).await;
     drop(progress);
-    let summary = fed?;
-    drained?;
-    left?;
     feed::tell_rejected(&summary, &options.source);
+    match ended? {
+        Exit::Done => {}
+        // Told to stop: what was left is logged, and a report would tell of a part.
+        exit => return Ok(exit),
+    }
     let report = Report::read(host.broker(), host.services()).await?;
     #[expect(clippy::disallowed_methods, reason = "as above")]
     report.taking(begun.elapsed()).print(options.output)?;

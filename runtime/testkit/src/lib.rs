@@ -1,6 +1,7 @@
-//! What proves an adapter or a service: conformance suites for the ports.
+//! What proves an adapter or a service: conformance suites for the ports, fakes of them, and a driver for services.
 
 pub mod conformance;
+pub mod driver;
 pub mod fakes;
 
 #[cfg(test)]

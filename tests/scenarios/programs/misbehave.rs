@@ -16,10 +16,12 @@ use tidemill::query::Query;
 use tidemill::retry::Retry;
 use tidemill::time::Timestamp;
 
-const NUMBERS: i64 = 20_000;
+/// So many that the one service is at work for a while after the other stopped.
+const NUMBERS: i64 = 200_000;
 /// The number at which the one service misbehaves.
 const BAD: i64 = 7_777;
 const KEYS: i64 = 50;
+const FLUSH_BYTES: usize = 1024 * 1024;
 const TIMEOUT: Duration = Duration::from_millis(200);
 const FOR_EVER: Duration = Duration::from_hours(1);
 const COUNT: Cell<i64> = Cell::named("count");
@@ -103,6 +105,9 @@ async fn work(command: Command) -> Result<Exit, Coded> {
                 let event = Number { key: format!("key-{}", number % KEYS), number };
                 let id = number.to_string();
                 publisher.publish(Publication { event: &event, id: &id, time: Timestamp::from_millis(number) })?;
+                if publisher.pending_bytes() >= FLUSH_BYTES {
+                    publisher.flush().await?;
+                }
             }
             publisher.flush().await?;
         }

@@ -10,6 +10,7 @@ mod watchdog;
 mod worker;
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -164,6 +165,7 @@ impl Host {
             ended,
             threads,
             failures: Vec::new(),
+            stopped: Vec::new(),
             left: Left::default(),
             _watchdog: watchdog,
         })
@@ -214,17 +216,24 @@ impl Host {
     /// Starts the services and runs them until they are told to stop by SIGTERM or ctrl-c, or until nothing is left to do;
     /// then drains, commits, leaves, and logs what was left. A second signal ends the process at once.
     ///
-    /// A service that fails takes the others with it only after they have drained; its error is the answer. Asked to drain
-    /// everything and told to stop before, the answer is [`Exit::Partly`].
+    /// A service that fails does not take the others with it: they go on until all there is for them is done, and then its
+    /// error is the answer. Asked to drain everything and told to stop before, the answer is [`Exit::Partly`].
     pub async fn run(&self, until: Until) -> Result<Exit, Coded> {
+        self.run_with(async { Ok(()) }, until).await
+    }
+
+    /// The same for a program that publishes what its services are to work on: `feed` does so while they run, and nothing is
+    /// taken for drained before it ends. Told to stop, `feed` is dropped where it waits; its error is the answer.
+    pub async fn run_with(&self, feed: impl Future<Output = Result<(), Coded>>, until: Until) -> Result<Exit, Coded> {
         let mut signals = Signals::listen()?;
         let mut running = self.start().await?;
         let mut answer = Ok(Exit::Done);
         let end = async {
-            match until {
-                Until::Drained => running.drained().await,
-                Until::Stopped => Err(running.failed().await),
+            feed.await?;
+            if until == Until::Stopped {
+                running.failed().await;
             }
+            running.drained().await
         };
         match select(pin!(end), pin!(signals.next())).await {
             Either::Left((Ok(()), _)) => tracing::info!("everything is done"),
@@ -237,6 +246,7 @@ impl Host {
             }
         }
         match select(pin!(running.stop()), pin!(signals.next())).await {
+            Either::Left((Ok(_), _)) if answer == Ok(Exit::Done) => {}
             Either::Left((Ok(left), _)) => self.log_rest(left).await?,
             Either::Left((Err(worst), _)) => answer = Err(worst),
             Either::Right((told, _)) => told.end_process(),

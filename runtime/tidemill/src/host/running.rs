@@ -28,23 +28,35 @@ pub struct Running {
     pub(super) ended: mpsc::Receiver<Ended>,
     pub(super) threads: Vec<JoinHandle<()>>,
     pub(super) failures: Vec<Coded>,
+    /// The services that failed.
+    pub(super) stopped: Vec<Arc<str>>,
     pub(super) left: Left,
     /// Looks on as long as this exists.
     pub(super) _watchdog: Watchdog,
 }
 
 impl Running {
-    /// Ends when, at one moment, every input of every service is at its end and everything is done and committed; or with
-    /// the error of a service that stopped by itself. The services go on.
+    /// Ends when, at one moment, every input of every service is at its end and everything is done and committed. A service
+    /// that stops by itself is not waited for any more; the others are, and then its error is the answer. The services go on.
     pub async fn drained(&mut self) -> Result<(), Coded> {
         let mut pause = PAUSES.0;
         loop {
-            if drained::at_one_moment(&*self.broker, &self.services).await? {
-                return Ok(());
+            let (services, stopped) = (self.services.iter(), &self.stopped);
+            let going: Vec<_> = services.filter(|service| !stopped.contains(service.name())).cloned().collect();
+            if drained::at_one_moment(&*self.broker, &going).await? {
+                return self.worst().map_or(Ok(()), Err);
             }
             let sleep = self.clock.sleep(pause);
-            if let Either::Left((failure, _)) = select(pin!(self.failed()), sleep).await {
-                return Err(failure);
+            let ended = match select(pin!(self.ended.recv()), sleep).await {
+                Either::Left((None, sleep)) => {
+                    sleep.await;
+                    None
+                }
+                Either::Left((ended, _)) => ended,
+                Either::Right(_) => None,
+            };
+            if let Some(ended) = ended {
+                self.note(ended);
             }
             pause = (pause * 2).min(PAUSES.1);
         }
@@ -93,6 +105,7 @@ impl Running {
             Err(error) => {
                 tracing::error!(%service, thread, code = %error.code, "service stopped: {}", error.message);
                 self.failures.push(error);
+                self.stopped.push(service);
             }
         }
     }

@@ -143,18 +143,33 @@ fn drained_means_that_everything_is_done_also_where_services_feed_each_other() {
 }
 
 #[test]
-fn a_service_that_fails_takes_the_others_down_only_after_they_drained() {
+fn a_service_that_fails_leaves_the_others_to_finish() {
+    for until in [Until::Drained, Until::Stopped] {
+        run(async {
+            let host = host(&[], [picky(), counter()]);
+            let feed = async {
+                serve(&host, keys("good", 500).chain(["bad".into()]), 0).await;
+                // Enough for the other to be at work for a while after the failure.
+                for round in 1..=100 {
+                    serve(&host, keys("more", 200), round).await;
+                }
+                Ok(())
+            };
+            let error = host.run_with(feed, until).await.expect_err("one key is bad");
+            assert_eq!(error.code, Code::HANDLER_FAILED);
+            assert!(error.message.contains("a bad key"), "{error}");
+            assert_eq!(seen(&host, "counter").await, 20_501);
+        });
+    }
+}
+
+#[test]
+fn a_feed_that_fails_ends_the_run_with_its_error() {
     run(async {
-        let host = host(&[], [picky(), counter()]);
-        serve(&host, keys("good", 500).chain(["bad".into()]), 0).await;
-        let error = host.run(Until::Drained).await.expect_err("one key is bad");
-        assert_eq!(error.code, Code::HANDLER_FAILED);
-        assert!(error.message.contains("a bad key"), "{error}");
-        // What the other did is committed, and what it did not do is still there to be done: none is lost between the two.
-        let inputs: Vec<Arc<str>> = vec!["pings".into()];
-        let lag = host.broker().lag("counter", &inputs).await.expect("a group");
-        let behind: u64 = lag.iter().map(|lag| lag.records).sum();
-        assert_eq!(u64::from(seen(&host, "counter").await) + behind, 501);
+        let host = host(&[], [counter()]);
+        let feed = async { Err(Coded::new(Code::UNREADABLE_INPUT, "the input ends in the middle")) };
+        let error = host.run_with(feed, Until::Drained).await.expect_err("the feed fails");
+        assert_eq!(error.code, Code::UNREADABLE_INPUT);
     });
 }
 
@@ -169,7 +184,7 @@ fn the_others_go_on_while_one_has_failed_and_the_error_stays() {
         while seen(&host, "counter").await < 101 {
             host.clock.sleep(Duration::from_millis(2)).await;
         }
-        assert_eq!(running.drained().await.expect_err("it cannot drain any more").code, Code::HANDLER_FAILED);
+        assert_eq!(running.drained().await.expect_err("one failed").code, Code::HANDLER_FAILED);
         assert_eq!(running.stop().await.expect_err("one failed").code, Code::HANDLER_FAILED);
     });
 }

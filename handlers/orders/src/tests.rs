@@ -1,0 +1,92 @@
+use ingest::{InvoiceClosed, Kind, LineRejected, OrderLineRecorded};
+use tidemill::code::Code;
+use tidemill_testkit::driver::Driver;
+
+use crate::{
+    INVOICES, OUTCOME, OrderAdjusted, OrderCancelled, OrderItem, OrderPlaced, Outcome, REJECTED, REJECTIONS, service,
+};
+
+/// 2010-12-31T23:59:00Z, and the minute after it.
+const LAST_OF_2010: i64 = 1_293_839_940_000;
+const FIRST_OF_2011: i64 = LAST_OF_2010 + 60_000;
+
+fn line(invoice: &str, line: i64, quantity: i64, invoice_time: i64) -> OrderLineRecorded {
+    OrderLineRecorded {
+        invoice: invoice.to_owned(),
+        line,
+        stock_code: format!("S{line}"),
+        quantity,
+        invoice_time,
+        unit_price_milli: 2_550,
+        customer: Some("17850".to_owned()),
+        country: "France".to_owned(),
+        ..OrderLineRecorded::default()
+    }
+}
+
+fn closed(invoice: &str) -> InvoiceClosed {
+    InvoiceClosed { invoice: invoice.to_owned(), lines: 1 }
+}
+
+fn item(line: i64, quantity: i64, month: &str) -> OrderItem {
+    OrderItem { stock_code: format!("S{line}"), quantity, unit_price_milli: 2_550, month: month.to_owned() }
+}
+
+#[test]
+fn an_invoice_is_gathered_in_the_order_of_its_lines_and_told_once_it_is_closed() {
+    let mut driver = Driver::new(service());
+    driver.feed(&line("1", 9, 3, LAST_OF_2010));
+    driver.feed(&line("2", 10, 1, LAST_OF_2010));
+    driver.feed(&line("1", 300, 2, FIRST_OF_2011));
+    driver.run().expect("good lines");
+    assert_eq!(driver.events::<OrderPlaced>(), [], "nothing is told before the end");
+    driver.feed(&closed("1"));
+    driver.run().expect("a good end");
+    let expected = OrderPlaced {
+        invoice: "1".to_owned(),
+        customer: Some("17850".to_owned()),
+        country: "France".to_owned(),
+        at: LAST_OF_2010,
+        lines: 2,
+        items: vec![item(9, 3, "2010-12"), item(300, 2, "2011-01")],
+        total_milli: 12_750,
+    };
+    assert_eq!(driver.events::<OrderPlaced>(), [expected]);
+    let outcome = Outcome { kind: Kind::Order, lines: 2, total_milli: 12_750 };
+    assert_eq!(driver.get(INVOICES, "1", OUTCOME), Some(outcome));
+    assert_eq!(driver.get(INVOICES, "2", OUTCOME), None);
+    assert_eq!(driver.entries(), 2, "the outcome of one, the line of the other");
+}
+
+#[test]
+fn the_number_tells_what_an_invoice_is() {
+    let mut driver = Driver::new(service());
+    for (number, invoice) in (1..).zip(["1", "C2", "A3"]) {
+        driver.feed(&line(invoice, number, -1, LAST_OF_2010));
+        driver.feed(&closed(invoice));
+    }
+    driver.run().expect("good lines");
+    assert_eq!(driver.events::<OrderPlaced>()[0].invoice, "1");
+    assert_eq!(driver.events::<OrderCancelled>()[0].total_milli, -2_550);
+    assert_eq!(driver.events::<OrderAdjusted>()[0].invoice, "A3");
+    assert_eq!(driver.get(INVOICES, "C2", OUTCOME).map(|outcome| outcome.kind), Some(Kind::Cancellation));
+}
+
+#[test]
+fn rejected_lines_are_counted_by_their_input() {
+    let mut driver = Driver::new(service());
+    for line in 1..=3 {
+        driver.feed(&LineRejected { input: "a.csv".to_owned(), line, reason: "bad".to_owned() });
+    }
+    driver.run().expect("lines that cannot be read are ordinary");
+    assert_eq!(driver.get(REJECTIONS, "a.csv", REJECTED), Some(3));
+}
+
+#[test]
+fn an_end_without_a_line_stops_the_service_and_names_the_invoice() {
+    let mut driver = Driver::new(service());
+    driver.feed(&closed("7"));
+    let error = driver.run().expect_err("there is nothing to close");
+    assert_eq!(error.code, Code::HANDLER_FAILED);
+    assert!(error.message.contains("invoice 7 is closed without a line"), "{error}");
+}
