@@ -140,7 +140,7 @@ impl Work {
                 Ok(())
             }
             How::Ignore => {
-                let _ = cx.get(COUNT).await;
+                let _ = cx.get(HISTORY).await;
                 Ok(())
             }
         }
@@ -150,6 +150,10 @@ impl Work {
         let key = cx.metadata().key().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default();
         if cx.attempt() <= task.fails {
             self.note(Note::Begun { key: key.clone(), n: task.n, attempt: cx.attempt(), count: 0 });
+            // What a failed attempt did must not be seen anywhere.
+            cx.emit(Outcome { key, n: u64::MAX, count: 0, index: 0, draw: 0 });
+            cx.set(COUNT, u64::MAX);
+            cx.map(KEPT).insert(&u64::MAX, &0);
             return self.fail(task.how, cx).await;
         }
         let mut history = cx.get(HISTORY).await?.unwrap_or_default();
