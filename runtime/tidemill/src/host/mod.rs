@@ -246,7 +246,6 @@ impl Host {
             }
         }
         match select(pin!(running.stop()), pin!(signals.next())).await {
-            Either::Left((Ok(_), _)) if answer == Ok(Exit::Done) => {}
             Either::Left((Ok(left), _)) => self.log_rest(left).await?,
             Either::Left((Err(worst), _)) => answer = Err(worst),
             Either::Right((told, _)) => told.end_process(),
