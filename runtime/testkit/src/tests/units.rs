@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::stage::{GROUP, Stage, partition};
-use super::work::{COUNT, Task};
+use tidemill_core::event::Event;
+use tidemill_core::record::TopicPartition;
+
+use super::stage::{GROUP, Stage, limits, partition};
+use super::work::{COUNT, Note, Other, Task};
 use crate::fakes::{Plan, Ruling, Seen, Shape};
 
 fn plain(n: u64) -> Task {
@@ -52,6 +55,8 @@ fn a_refused_unit_runs_again_and_spends_no_attempt() {
     let (mut executor, worker) = stage.run();
     stage.finish(&mut executor, worker);
     assert_eq!(stage.begun(), [0, 0, 0]);
+    let first = |note: &Note| matches!(note, Note::Ended { .. } | Note::Begun { attempt: 1, .. });
+    assert!(stage.notes().iter().all(first), "{:?}", stage.notes());
     assert_eq!(stage.recorder.count(|seen| matches!(seen, Seen::Retrying { .. })), 0);
     let refused =
         |seen: &Seen| matches!(seen, Seen::CommitFailed { what_follows, .. } if what_follows.contains("unit"));
@@ -128,5 +133,30 @@ fn what_compaction_removed_is_not_waited_for() {
         let progress = stage.broker.progress(GROUP, &partition(0)).expect("committed");
         assert_eq!((progress.undone(), progress.next()), (0, 7), "{shape:?}");
         assert!(executor.is_running(worker));
+    }
+}
+
+#[test]
+fn a_topic_that_was_never_read_has_no_progress_to_commit() {
+    for shape in [Shape::Batch, Shape::Unit] {
+        let stage = Stage::build(shape, 1, |builder, work| {
+            builder.limits(limits()).handler("worker", work, |handler| handler.on::<Task>().on::<Other>())
+        });
+        let others = TopicPartition::new(Other::TOPIC, 0);
+        for n in 0..5 {
+            stage.feed(&others, "b", plain(n));
+        }
+        stage.broker.delete_before(&others, 5);
+        stage.feed(&partition(0), "a", plain(5));
+        let (mut executor, worker) = stage.run();
+        executor.run_until(|_| stage.behind() == 0).expect("nothing stalls");
+        stage.clock.advance(Duration::from_secs(1));
+        executor.settle();
+        executor.crash(worker);
+        // Offset 0 is gone: beginning there would be refused.
+        stage.feed(&others, "b", plain(6));
+        let (mut executor, worker) = stage.run();
+        executor.run_until(|executor| stage.behind() == 0 || !executor.is_running(worker)).expect("nothing stalls");
+        assert!(executor.is_running(worker), "{shape:?}: {:?}", executor.result(worker));
     }
 }
