@@ -98,6 +98,23 @@ fn a_request_to_stop_drains_commits_and_leaves() {
 }
 
 #[test]
+fn a_demo_that_is_told_to_stop_leaves_the_rest_to_a_run() {
+    let shop = program("shop");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let place = Place { broker: format!("embedded:{}", folder.path().join("shop").display()), store: "sled" };
+    // More than any machine does before the signal.
+    let mut child = start(&shop, &place.arguments(&["--lines", "3000000"]));
+    std::thread::sleep(Duration::from_secs(5));
+    signal(&child, "TERM");
+    let status = child.wait().expect("the child is ours");
+    assert_eq!(status.code(), Some(6), "{}", errors_of(&mut child));
+    let output = run(&shop, &place.arguments(&["run", "--until-drained"]));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = run_json(&shop, &place.arguments(&["report", "--output", "json"]));
+    assert!(report["lines"].as_i64().is_some_and(|lines| lines > 0), "{report}");
+}
+
+#[test]
 fn a_directory_in_use_is_refused_and_unharmed() {
     let shop = program("shop");
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -27,6 +27,9 @@ pub(crate) struct Shop {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Creates topics, feeds the input, runs all services in one process until everything is done, and reports.
+    ///
+    /// In a directory that holds data already, the input is added to it, and the report tells of everything there. The same
+    /// input fed twice counts twice.
     Demo(Demo),
     /// Feeds the input, and runs no service. Makes the topics if they are missing.
     Ingest(Ingest),
