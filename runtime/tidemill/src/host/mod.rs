@@ -165,7 +165,6 @@ impl Host {
             ended,
             threads,
             failures: Vec::new(),
-            stopped: Vec::new(),
             left: Left::default(),
             _watchdog: watchdog,
         })

@@ -27,9 +27,8 @@ pub struct Running {
     pub(super) stop: watch::Sender<bool>,
     pub(super) ended: mpsc::Receiver<Ended>,
     pub(super) threads: Vec<JoinHandle<()>>,
-    pub(super) failures: Vec<Coded>,
-    /// The services that failed.
-    pub(super) stopped: Vec<Arc<str>>,
+    /// The services that failed, and why.
+    pub(super) failures: Vec<(Arc<str>, Coded)>,
     pub(super) left: Left,
     /// Looks on as long as this exists.
     pub(super) _watchdog: Watchdog,
@@ -41,8 +40,8 @@ impl Running {
     pub async fn drained(&mut self) -> Result<(), Coded> {
         let mut pause = PAUSES.0;
         loop {
-            let (services, stopped) = (self.services.iter(), &self.stopped);
-            let going: Vec<_> = services.filter(|service| !stopped.contains(service.name())).cloned().collect();
+            let failed = |service: &Service| self.failures.iter().any(|(name, _)| name == service.name());
+            let going: Vec<_> = self.services.iter().filter(|service| !failed(service)).cloned().collect();
             if drained::at_one_moment(&*self.broker, &going).await? {
                 return self.worst().map_or(Ok(()), Err);
             }
@@ -92,7 +91,7 @@ impl Running {
     }
 
     fn worst(&self) -> Option<Coded> {
-        self.failures.iter().max_by_key(|failure| failure.code.exit()).cloned()
+        self.failures.iter().map(|(_, failure)| failure).max_by_key(|failure| failure.code.exit()).cloned()
     }
 
     fn note(&mut self, ended: Ended) {
@@ -104,8 +103,7 @@ impl Running {
             }
             Err(error) => {
                 tracing::error!(%service, thread, code = %error.code, "service stopped: {}", error.message);
-                self.failures.push(error);
-                self.stopped.push(service);
+                self.failures.push((service, error));
             }
         }
     }
