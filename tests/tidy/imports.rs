@@ -40,12 +40,12 @@ const ORDER: &[Place] = &[
 
 /// Every dependency between our own crates follows the table.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
-    let members = match manifest::members(tree) {
-        Ok(members) => members,
-        Err(finding) => return vec![finding],
-    };
+    manifest::over_members(tree, against_the_order)
+}
+
+fn against_the_order(members: &[Manifest]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for member in &members {
+    for member in members {
         let Some(place) = ORDER.iter().find(|place| covers(place.member, &member.folder)) else {
             let message =
                 format!("crate {} has no place in the crate order; add it to the table in tests/tidy", member.package);

@@ -50,17 +50,23 @@ pub(crate) fn members(tree: &Tree) -> Result<Vec<Manifest>, Finding> {
     Ok(members)
 }
 
+/// What a rule finds in the members. A manifest that cannot be read is what every rule finds.
+pub(crate) fn over_members(tree: &Tree, rule: impl FnOnce(&[Manifest]) -> Vec<Finding>) -> Vec<Finding> {
+    match members(tree) {
+        Ok(members) => rule(&members),
+        Err(finding) => vec![finding],
+    }
+}
+
 /// Every member obeys the workspace's lints.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
-    let members = match members(tree) {
-        Ok(members) => members,
-        Err(finding) => return vec![finding],
-    };
-    let bare = members.iter().filter(|member| !member.has_lints);
-    bare.map(|member| {
-        Finding::new(&member.path, 1, "the workspace's lints do not hold here; add [lints] workspace = true")
+    over_members(tree, |members| {
+        let bare = members.iter().filter(|member| !member.has_lints);
+        bare.map(|member| {
+            Finding::new(&member.path, 1, "the workspace's lints do not hold here; add [lints] workspace = true")
+        })
+        .collect()
     })
-    .collect()
 }
 
 fn read(tree: &Tree, path: &str) -> Result<Table, Finding> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::lexer::Source;
-use crate::manifest;
+use crate::manifest::{self, Manifest};
 use crate::tree::{Finding, Tree};
 
 /// Crates and where they may be named: below these folders, or in the file (and the folder) of this module.
@@ -54,12 +54,12 @@ const EVERYWHERE: &[&str] = &[
 
 /// Neither a manifest nor a source file names a vendor's crate outside its adapter, and every vendor's crate has one.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
-    let members = match manifest::members(tree) {
-        Ok(members) => members,
-        Err(finding) => return vec![finding],
-    };
+    manifest::over_members(tree, |members| [in_manifests(members), in_sources(tree)].concat())
+}
+
+fn in_manifests(members: &[Manifest]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for member in &members {
+    for member in members {
         for dependency in &member.dependencies {
             let name = dependency.package.as_str();
             let Some(seam) = SEAMS.iter().find(|seam| seam.crates.contains(&name)) else {
@@ -74,6 +74,11 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
             }
         }
     }
+    findings
+}
+
+fn in_sources(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
     for (path, source) in tree.sources() {
         for (name, line) in mentions(source) {
             let is_named = |seam: &&Seam| seam.crates.iter().any(|vendor| vendor.replace('-', "_") == name);
