@@ -8,10 +8,13 @@ use tempfile::TempDir;
 use tidemill_core::code::Code;
 use tidemill_core::headers::Headers;
 use tidemill_core::outputs::{Address, Outputs};
-use tidemill_core::ports::{Broker, Start, Subscription};
+use tidemill_core::ports::{
+    Answer, Broker, Change, CommitBatch, Committing, Generation, LogEvent, Member, ShardCommit, Start, Subscription,
+};
+use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
 use tidemill_core::time::Timestamp;
-use tidemill_embedded::store::StoreKind;
+use tidemill_embedded::store::{self, StoreKind};
 use tidemill_embedded::{Embedded, Retention, Settings};
 use tidemill_testkit::fakes::{Inline, VirtualClock, block_on};
 
@@ -36,11 +39,17 @@ impl Log {
     }
 
     fn publish(&self) {
-        let mut outputs = Outputs::new(["in".into()].into());
-        // The events are years old: what counts is when they are appended.
-        let address = Address { topic: 0, partition: 0, timestamp: Timestamp::from_millis(0) };
-        outputs.push_raw(address, None, &Headers::default(), Some(&[7; VALUE_BYTES]));
-        block_on(&self.clock, self.broker.publish(outputs)).unwrap();
+        block_on(&self.clock, self.broker.publish(one_record())).unwrap();
+    }
+
+    /// A member that was assigned the partition, and the generation of that.
+    fn member(&self) -> (Member, Generation) {
+        let subscription = Subscription { group: "late".into(), member: "one".into(), topics: vec!["in".into()] };
+        let mut member = self.broker.join(subscription).unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        let event = member.log.poll(&mut cx, 0, &mut Vec::new());
+        let Poll::Ready(Ok(Some(LogEvent::Assigned { generation, .. }))) = event else { panic!("{event:?}") };
+        (member, generation)
     }
 
     fn offsets(&self) -> (u64, u64) {
@@ -52,6 +61,14 @@ impl Log {
         let broker = open(&self.clock, &self.directory, self.retention);
         Self { broker, ..self }
     }
+}
+
+fn one_record() -> Outputs {
+    let mut outputs = Outputs::new(["in".into()].into());
+    // The events are years old: what counts is when they are appended.
+    let address = Address { topic: 0, partition: 0, timestamp: Timestamp::from_millis(0) };
+    outputs.push_raw(address, None, &Headers::default(), Some(&[7; VALUE_BYTES]));
+    outputs
 }
 
 fn place() -> TopicPartition {
@@ -111,10 +128,7 @@ fn age_counts_from_the_append_and_the_newest_chunk_stays() {
 #[test]
 fn records_that_are_gone_are_named_to_whoever_needs_them() {
     let log = Log::new(Retention { bytes: Some(2 * VALUE_BYTES as u64), age: None });
-    let subscription = Subscription { group: "late".into(), member: "one".into(), topics: vec!["in".into()] };
-    let mut member = log.broker.join(subscription).unwrap().log;
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!(matches!(member.poll(&mut cx, 0, &mut Vec::new()), Poll::Ready(Ok(Some(_)))), "it is assigned");
+    let mut member = log.member().0.log;
     for _ in 0..5 {
         log.publish();
         log.clock.advance(A_WHILE);
@@ -129,6 +143,26 @@ fn records_that_are_gone_are_named_to_whoever_needs_them() {
         log.clock.advance(A_WHILE);
         log.publish();
     }
+    let mut cx = Context::from_waker(Waker::noop());
     let Poll::Ready(Err(error)) = member.poll(&mut cx, 1, &mut Vec::new()) else { panic!("nobody told the reader") };
     assert_eq!(error.code, Code::RECORDS_LOST);
+}
+
+#[test]
+fn a_refused_commit_takes_no_room() {
+    let log = Log::new(Retention { bytes: Some(5 * VALUE_BYTES as u64), age: None });
+    let (member, generation) = log.member();
+    let Committing::Batch(commits) = member.commits else { panic!("the embedded broker commits in batches") };
+    log.publish();
+    for _ in 0..10 {
+        let too_long = Change { key: vec![b'k'; store::KEY_LIMIT + 1].into(), value: Some("v".into()) };
+        let progress = vec![(place(), Progress::default())];
+        let shard = ShardCommit { shard: 0, generation, changes: vec![too_long], progress };
+        let batch = CommitBatch { shards: vec![shard], outputs: one_record(), units: 1 };
+        let answer = block_on(&log.clock, commits.commit(batch.into()));
+        assert!(matches!(answer, Answer::NotCommitted(_)), "{answer:?}");
+    }
+    log.clock.advance(A_WHILE);
+    log.publish();
+    assert_eq!(log.offsets(), (0, 2));
 }

@@ -72,7 +72,7 @@ impl Shared {
         }
         self.ledger.write(appends, changes, || {
             for part in &batch.shards {
-                for (partition, _) in &part.progress {
+                for partition in part.fenced_by()? {
                     self.groups.check(group, member, part.generation, partition)?;
                 }
             }

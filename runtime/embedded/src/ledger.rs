@@ -122,19 +122,17 @@ impl Ledger {
         if let Err(cause) = may() {
             return Answer::Fenced(cause);
         }
-        let mut ends = Vec::with_capacity(appends.0.len());
+        let mut grown = Vec::with_capacity(appends.0.len());
         for Append { topic, partition, full, last } in appends.0 {
-            let mut end = topic.partitions[partition as usize].end();
+            let (mut end, mut bytes) = (topic.partitions[partition as usize].end(), 0);
             let last = (!last.is_empty()).then(|| last.finish(now));
             for chunk in full.into_iter().chain(last) {
                 let key = layout::chunk(topic.number, partition, end);
                 end += chunk.count();
-                if self.retention.bytes.is_some() {
-                    *writer.bytes.entry((topic.number, partition)).or_default() += chunk.as_bytes().len() as u64;
-                }
+                bytes += chunk.as_bytes().len() as u64;
                 changes.push(Change { key, value: Some(chunk.as_bytes().clone()) });
             }
-            ends.push((topic, partition, end));
+            grown.push((topic, partition, end, bytes));
         }
         let durability = match self.sync {
             Sync::Commit => Durability::Synced,
@@ -144,16 +142,24 @@ impl Ledger {
             // A store that still answers has refused the batch whole; one that does not has failed for good.
             return match self.store.get(layout::ID) {
                 Ok(_) => Answer::NotCommitted(cause),
-                Err(_) => Answer::Unknown(self.failed.get_or_init(|| cause).clone()),
+                Err(_) => self.fail(cause),
             };
         }
-        for (topic, partition, end) in ends {
+        for (topic, partition, end, bytes) in grown {
             topic.partitions[partition as usize].grow(end);
+            if self.retention.bytes.is_some() {
+                *writer.bytes.entry((topic.number, partition)).or_default() += bytes;
+            }
         }
         match self.sweep(&mut writer, now) {
             Ok(()) => Answer::Committed,
-            Err(cause) => Answer::Unknown(self.failed.get_or_init(|| cause).clone()),
+            Err(cause) => self.fail(cause),
         }
+    }
+
+    /// Nobody knows what is durable of the last write, and nothing is written any more.
+    fn fail(&self, cause: Coded) -> Answer {
+        Answer::Unknown(self.failed.get_or_init(|| cause).clone())
     }
 
     /// Waits until the write under way, if there is one, has ended.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
-use tidemill_core::code::{Code, Coded};
-use tidemill_core::ports::{Log, LogEvent, Start, Store, Subscription};
+use tidemill_core::code::Coded;
+use tidemill_core::ports::{Log, LogEvent, Start, Store, Subscription, records_lost};
 use tidemill_core::record::{Record, RecordBatch, TopicPartition};
 
 use crate::broker::{Shared, offset_at};
@@ -158,11 +158,6 @@ impl Reader {
     fn lost(&self) -> Coded {
         records_lost(&self.source, self.position, self.bounds().start())
     }
-}
-
-fn records_lost(source: &TopicPartition, wanted: u64, oldest: u64) -> Coded {
-    let message = format!("the records {wanted} to {} of {source} were deleted before they were done", oldest - 1);
-    Coded::new(Code::RECORDS_LOST, message)
 }
 
 impl Log for Member {

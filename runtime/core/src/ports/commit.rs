@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
-use crate::code::Coded;
+use crate::code::{Code, Coded};
 use crate::outputs::Outputs;
 use crate::ports::{Change, Entry, Generation, KeyRange};
 use crate::progress::Progress;
@@ -41,6 +41,18 @@ pub struct ShardCommit {
     pub progress: Vec<(TopicPartition, Progress)>,
 }
 
+impl ShardCommit {
+    /// The partitions by which an adapter checks that the owner commits. There is at least one: a commit that names none
+    /// could not be fenced, and is refused with [`Code::FENCED`].
+    pub fn fenced_by(&self) -> Result<impl Iterator<Item = &TopicPartition>, Coded> {
+        if self.progress.is_empty() {
+            let message = format!("a commit of shard {} names no partition, so nobody can check its owner", self.shard);
+            return Err(Coded::new(Code::FENCED, message));
+        }
+        Ok(self.progress.iter().map(|(partition, _)| partition))
+    }
+}
+
 /// Completed units of one worker, to be made durable all together or not at all.
 #[derive(Debug, Default)]
 pub struct CommitBatch {
@@ -55,7 +67,8 @@ pub struct CommitBatch {
 /// Commits in batches and reads what is committed.
 ///
 /// Contract: a batch is applied whole or not at all, also across a crash; nobody sees its outputs before; a batch whose
-/// generation is not that of the shard's present owner is answered with [`Answer::Fenced`]; reads see every batch that was
+/// generation is not that of the shard's present owner, or that names no partition of a shard by which the owner could be
+/// checked, is answered with [`Answer::Fenced`]; reads see every batch that was
 /// answered with [`Answer::Committed`]. One commit of a member is under way at a time.
 pub trait BatchCommit {
     /// Makes the shard's state readable and tells its durable progress, in the order of `partitions`; `None` where the group

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::code::Coded;
+use crate::code::{Code, Coded};
 use crate::record::{RecordBatch, TopicPartition};
 use crate::time::Timestamp;
 
@@ -26,7 +26,8 @@ pub struct Subscription {
 /// Where to begin reading a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// At this offset, or at the next one there is.
+    /// At this offset, or at the next one there is. One before the oldest record that the log still has is an error, see
+    /// [`records_lost`].
     Offset(u64),
     /// At the oldest record the log still has.
     Earliest,
@@ -34,6 +35,12 @@ pub enum Start {
     Latest,
     /// At the first record with this timestamp or a later one.
     Time(Timestamp),
+}
+
+/// The error of a log that was asked for the record at `wanted`, and whose oldest record is at `oldest`, behind it.
+pub fn records_lost(partition: &TopicPartition, wanted: u64, oldest: u64) -> Coded {
+    let message = format!("the records {wanted} to {} of {partition} were deleted before they were done", oldest - 1);
+    Coded::new(Code::RECORDS_LOST, message)
 }
 
 /// What happened to this member's ownership.

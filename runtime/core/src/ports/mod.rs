@@ -12,6 +12,6 @@ mod store;
 pub use broker::{Broker, Committing, Lag, Member, TopicInfo, Topics};
 pub use clock::{Blocking, Clock, Heartbeat, Random};
 pub use commit::{Answer, BatchCommit, CommitBatch, ShardCommit, UnitCommit, UnitEffects, UnitTransaction};
-pub use log::{Generation, Log, LogEvent, Start, Subscription};
+pub use log::{Generation, Log, LogEvent, Start, Subscription, records_lost};
 pub use observer::{Committed, NoObserver, Observer, Retrying, UnitEnded};
 pub use store::{Change, Durability, Entry, KeyRange, Store};

@@ -23,6 +23,7 @@ const CHECKS: &[Check] = checks![
     "outputs are there with the commit, in order" => outputs_in_order,
     "a commit that fails leaves nothing" => fails_whole,
     "a commit of an earlier ownership is fenced and leaves nothing" => fences::fenced,
+    "a commit by which no owner can be checked is fenced" => fences::unchecked,
     "a commit of what was lost is fenced" => fences::fenced_when_lost,
     "a commit while the drain lasts is good" => fences::good_while_draining,
     "an ownership that goes on stays good when others move" => fences::good_when_others_move,

@@ -1,6 +1,6 @@
 //! Commits and ownership: what a former owner may not do, and what one who drains may.
 
-use tidemill_core::ports::{Answer, Committing};
+use tidemill_core::ports::{Answer, Change, CommitBatch, Committing, ShardCommit};
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
 
@@ -44,6 +44,20 @@ pub(super) async fn moving(scene: &mut Scene<'_>) -> TopicPartition {
     scene.join("group", &["in"]);
     scene.until("something is asked back", |peers| peers[0].as_ref().is_some_and(|peer| !peer.asked.is_empty())).await;
     scene.peer(0).asked.first().cloned().expect("one is asked back")
+}
+
+pub(super) async fn unchecked(scene: &mut Scene<'_>) {
+    let (place, _) = owning(scene).await;
+    let generation = scene.peer(0).generation(place.partition);
+    let Committing::Batch(commits) = scene.peer(0).commits.clone() else {
+        // A transaction of one unit always names its record.
+        return;
+    };
+    let changes = vec![Change { key: "a".into(), value: Some("1".into()) }];
+    let part = ShardCommit { shard: place.partition, generation, changes, progress: Vec::new() };
+    let answer = commits.commit(CommitBatch { shards: vec![part], units: 1, ..CommitBatch::default() }.into()).await;
+    assert!(matches!(answer, Answer::Fenced(_)), "{answer:?}");
+    assert_eq!(scene.peer(0).get(place.partition, "a").await, None);
 }
 
 pub(super) async fn fenced_when_lost(scene: &mut Scene<'_>) {

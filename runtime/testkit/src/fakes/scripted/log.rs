@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use tidemill_core::code::{Code, Coded};
-use tidemill_core::ports::{Clock, Log, LogEvent, Start, Subscription};
+use tidemill_core::ports::{Clock, Log, LogEvent, Start, Subscription, records_lost};
 use tidemill_core::record::{RecordBatch, TopicPartition};
 
 use super::Scripted;
@@ -109,9 +109,7 @@ impl Log for Reading {
         let bounds = world.partition(partition)?;
         let position = match from {
             Start::Offset(offset) if offset < bounds.start => {
-                let message =
-                    format!("{} to {} were deleted before they were done", partition.at(offset), bounds.start);
-                return Err(Coded::new(Code::RECORDS_LOST, message));
+                return Err(records_lost(partition, offset, bounds.start));
             }
             Start::Offset(offset) => offset,
             Start::Earliest => bounds.start,

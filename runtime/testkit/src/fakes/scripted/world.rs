@@ -162,6 +162,7 @@ impl World {
     /// Applies a batch, or the progress of a fold, whole or not at all.
     pub(super) fn apply(&mut self, who: &Who, batch: &CommitBatch) -> Result<(), Coded> {
         for part in &batch.shards {
+            part.fenced_by().map(drop)?;
             self.check(who, part.shard, part.generation)?;
         }
         self.append(&batch.outputs)?;
