@@ -6,6 +6,7 @@ use crate::code::Coded;
 use crate::codec::{Codec, CodecError};
 use crate::event::Event;
 use crate::headers;
+use crate::limits::KEY_LIMIT;
 use crate::outputs::{Address, Outputs};
 
 /// The version of `CloudEvents` that our headers follow.
@@ -35,6 +36,15 @@ pub(crate) struct Stamp<'a> {
     pub(crate) time: &'a str,
     /// The record's key.
     pub(crate) key: Option<&'a [u8]>,
+}
+
+/// Refuses a key that would be too long for the state of whoever reads the record.
+pub(crate) fn check_key(key: Option<&[u8]>) -> Result<(), CodecError> {
+    let length = key.map_or(0, <[u8]>::len);
+    if length <= KEY_LIMIT {
+        return Ok(());
+    }
+    Err(CodecError(format!("its key has {length} bytes, and {KEY_LIMIT} is the limit")))
 }
 
 impl Emitted {
@@ -70,6 +80,7 @@ impl Emitted {
         more: impl FnOnce(&mut Vec<u8>),
         into: &mut Outputs,
     ) -> Result<(), CodecError> {
+        check_key(stamp.key)?;
         let codec = self.codec.downcast_ref::<E::Codec>().expect("opened with the event's own codec");
         let write_headers = |block: &mut Vec<u8>| {
             block.extend_from_slice(&self.headers);

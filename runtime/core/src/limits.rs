@@ -5,6 +5,14 @@ use std::time::Duration;
 /// One mebibyte.
 const MIB: usize = 1024 * 1024;
 
+/// The longest key, in bytes: of a record that is emitted or published, and of state, where it is the record's key, the name
+/// of the cell or map and the key of the entry together. The embedded store takes keys of 4 KiB; the other half is for the
+/// names of the service and the handler that stand before it.
+pub const KEY_LIMIT: usize = 2 * 1024;
+
+/// The longest name of a service or a handler, in bytes. Names of topics derive from it, and Kafka bounds those to 249.
+pub const NAME_LIMIT: usize = 200;
+
 /// The bounds of one worker. What they bound is held back, never dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

@@ -14,8 +14,11 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use tidemill_core::headers::write_varint;
+use tidemill_core::limits::{KEY_LIMIT, NAME_LIMIT};
 use tidemill_core::ports::KeyRange;
 use tidemill_core::record::TopicPartition;
+
+use crate::store;
 
 const LOG: u8 = b'l';
 const PROGRESS: u8 = b'p';
@@ -24,6 +27,11 @@ const TOPIC: &[u8] = b"mt";
 
 /// The key of the directory's own id.
 pub(crate) const ID: &[u8] = b"mid";
+
+/// More than the lengths and numbers of a state's key take.
+const FRAMING: usize = 64;
+// The longest key of state that the core lets through, behind the longest names of a group and a handler, fits a store.
+const _: () = assert!(2 * NAME_LIMIT + KEY_LIMIT + FRAMING <= store::KEY_LIMIT);
 
 /// What all chunks of one partition have in front of their offset.
 fn log_prefix(topic: u32, partition: u32) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! Emissions: events on their way out with the unit.
 
 use crate::context::Context;
-use crate::emitted::Stamp;
+use crate::emitted::{Stamp, check_key};
 use crate::event::Event;
 use crate::handler::HandlerError;
 use crate::headers::{self, Headers};
@@ -12,7 +12,7 @@ use crate::unit::Unit;
 
 impl Context<'_> {
     /// Emits an event. It becomes visible if and only if the unit commits. An event type that the service does not declare
-    /// with `emits` fails the attempt for good.
+    /// with `emits` fails the attempt for good, and so does a key that is longer than [`KEY_LIMIT`](crate::limits::KEY_LIMIT).
     #[expect(clippy::needless_pass_by_value, reason = "an event that is emitted is done with, and callers read better")]
     pub fn emit<E: Event>(&mut self, event: E) {
         if let Err(error) = self.unit.emit(&event) {
@@ -21,7 +21,11 @@ impl Context<'_> {
     }
 
     /// Writes a record of the handler's own making to a topic declared with `emits_to`. Nothing is added to its headers.
+    /// It fails as [`Context::emit`] does.
     pub fn emit_raw(&mut self, topic: &str, key: Option<&[u8]>, headers: &Headers, value: Option<&[u8]>) {
+        if let Err(error) = check_key(key) {
+            return self.fail(HandlerError::permanent(format!("a record for {topic} cannot be written: {error}")));
+        }
         let declared = self.unit.home.env.service.output_topics.iter().position(|known| **known == *topic);
         if let Some(place) = declared {
             let address = self.unit.address(u16::try_from(place).expect("checked by the builder"), key);

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::code::{Code, Coded};
 use crate::handler::HandlerError;
 use crate::headers::{self, Headers};
+use crate::limits::KEY_LIMIT;
 use crate::ports::{Committing, Entry, KeyRange};
 use crate::record::Position;
 use crate::state::{Cell, cell_suffix, decode, encode};
@@ -150,15 +151,27 @@ impl<'a> Context<'a> {
     }
 
     fn write(&mut self, suffix: Vec<u8>, value: Option<Bytes>) {
-        if self.unit.state.is_some() {
-            self.unit.writes.insert(suffix.into(), value);
-        } else {
-            self.fail(self.no_key());
+        match self.check_key(&suffix) {
+            Ok(()) => self.unit.writes.insert(suffix.into(), value),
+            Err(error) => self.fail(error),
         }
     }
 
-    fn no_key(&self) -> HandlerError {
-        HandlerError::permanent(format!("{} has no key, and only a key has state", self.unit.position()))
+    /// Refuses state that could not be kept: without a key, or under one that is too long for a store. A commit would find the
+    /// second too late to tell whose it is.
+    fn check_key(&self, suffix: &[u8]) -> Result<(), HandlerError> {
+        let position = self.unit.position();
+        let Some(state) = &self.unit.state else {
+            return Err(HandlerError::permanent(format!("{position} has no key, and only a key has state")));
+        };
+        let length = state.key.len() + suffix.len();
+        if length <= KEY_LIMIT {
+            return Ok(());
+        }
+        Err(HandlerError::permanent(format!(
+            "state is used under a key of {length} bytes, and {KEY_LIMIT} is the limit for the record's key, the name and \
+             the entry's key together"
+        )))
     }
 
     /// The newest value: written by this attempt, by a completed unit of this key, or committed.
@@ -166,7 +179,8 @@ impl<'a> Context<'a> {
         if let Some(value) = self.unit.writes.get(&suffix[..]) {
             return Ok(value.clone());
         }
-        let Some(key) = self.unit.state_key(&suffix) else { return Err(self.no_key()) };
+        self.check_key(&suffix)?;
+        let key = self.unit.state_key(&suffix).expect("it was checked");
         if let Some(transaction) = &mut self.unit.transaction {
             let value = transaction.get(&key).await;
             return self.grounded(value);
@@ -189,7 +203,8 @@ impl<'a> Context<'a> {
 
     /// The first `limit` entries whose suffix lies in `range`, newest values, in order.
     async fn read_range(&mut self, range: KeyRange, limit: usize) -> Result<Vec<Entry>, HandlerError> {
-        let Some(prefix) = self.unit.state_key(&[]) else { return Err(self.no_key()) };
+        self.check_key(&[])?;
+        let prefix = self.unit.state_key(&[]).expect("it was checked");
         if range.is_empty() {
             return Ok(Vec::new());
         }

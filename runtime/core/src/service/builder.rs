@@ -9,7 +9,7 @@ use crate::emitted::Emitted;
 use crate::event::Event;
 use crate::handler::{Handler, Route, TypedRoute};
 use crate::layer::Layer;
-use crate::limits::Limits;
+use crate::limits::{Limits, NAME_LIMIT};
 use crate::retry::Retry;
 use crate::service::{Input, Registered, RouteEntry, Service, Unknown};
 
@@ -263,9 +263,9 @@ fn collect_outputs(opened: Vec<Result<(Emitted, Arc<str>), Coded>>, raw: Vec<Arc
 /// Names stand in topic names, state keys and file names, so they are kept plain.
 fn check_name(what: &str, name: &str) -> Result<(), Coded> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
-    if !name.is_empty() && name.bytes().all(plain) {
+    if !name.is_empty() && name.len() <= NAME_LIMIT && name.bytes().all(plain) {
         return Ok(());
     }
-    let message = format!("{what} name {name:?} may hold only a-z, 0-9, '-', '_' and '.', and must not be empty");
+    let message = format!("{what} name {name:?} may hold only 1 to {NAME_LIMIT} of a-z, 0-9, '-', '_' and '.'");
     Err(Coded::new(Code::BAD_SERVICE, message))
 }

@@ -72,7 +72,8 @@ fn what_contradicts_itself_is_refused_by_name() {
     let cases = [
         (Service::builder("shop"), "no handler"),
         (Service::builder("Shop").on::<Made>("a", made), "\"Shop\""),
-        (Service::builder("").on::<Made>("a", made), "must not be empty"),
+        (Service::builder("").on::<Made>("a", made), "1 to 200"),
+        (Service::builder("shop").on::<Made>("a".repeat(201), made), "1 to 200"),
         (Service::builder("shop").on::<Made>("a b", made), "\"a b\""),
         (Service::builder("shop").on::<Made>("a", made).on::<Sold>("a", sold), "two handlers called a"),
         (Service::builder("shop").on::<Made>("a", made).on::<Made>("b", made), "test.made in things has two handlers"),

@@ -1,11 +1,21 @@
 //! Bounds hold, are given back, and hold nothing back that they need not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tidemill_core::limits::Limits;
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use tidemill_core::code::{Code, Coded};
+use tidemill_core::context::Context;
+use tidemill_core::handler::{Handler, HandlerError};
+use tidemill_core::headers::Headers;
+use tidemill_core::limits::{KEY_LIMIT, Limits};
+use tidemill_core::publisher::{Publication, Publisher};
+use tidemill_core::state::Map;
+use tidemill_core::time::Timestamp;
 
-use super::stage::{Stage, limits, partition};
-use super::work::{How, Note, Task};
+use super::stage::{OUT, Stage, encoded, limits, partition};
+use super::work::{COUNT, How, KEPT, Note, Outcome, Task};
 use crate::fakes::Shape;
 
 const SHAPES: [Shape; 2] = [Shape::Batch, Shape::Unit];
@@ -133,4 +143,99 @@ fn a_small_cache_of_state_changes_nothing() {
         stage.audit();
     }
     stage.finish(&mut executor, worker);
+}
+
+/// What a handler does under a key.
+#[derive(Debug, Clone, Copy)]
+enum Touch {
+    Nothing,
+    Get,
+    Set,
+    Entry,
+    Range,
+    Emit,
+    EmitRaw,
+}
+
+struct Toucher(Touch);
+
+const NAMES: Map<String, u64> = Map::named("names");
+
+fn result(key: String) -> Outcome {
+    Outcome { key, n: 0, count: 0, index: 0, draw: 0 }
+}
+
+#[async_trait(?Send)]
+impl Handler<Task> for Toucher {
+    /// The task's number is the length of the key that is made here.
+    async fn handle(&self, task: &Task, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+        let made = "k".repeat(usize::try_from(task.n).expect("small"));
+        match self.0 {
+            Touch::Nothing => {}
+            Touch::Get => drop(cx.get(COUNT).await?),
+            Touch::Set => cx.set(COUNT, 1),
+            Touch::Entry => cx.map(NAMES).insert(&made, &1),
+            Touch::Range => drop(cx.map(KEPT).range(..).await?),
+            Touch::Emit => cx.emit(result(made)),
+            Touch::EmitRaw => cx.emit_raw(OUT, Some(made.as_bytes()), &Headers::default(), None),
+        }
+        Ok(())
+    }
+}
+
+/// How a service ends that meets a record with a key of one length and makes one of another; `None` when all was done.
+fn touched(shape: Shape, touch: Touch, key: usize, made: usize) -> Option<Coded> {
+    let stage = Stage::build(shape, 1, |builder, _| builder.emits_to(OUT).on::<Task>("toucher", Toucher(touch)));
+    let task = Task { n: made as u64, ..Task::default() };
+    stage.feed_raw(&partition(0), Some(&"k".repeat(key)), None, encoded(&task));
+    let (mut executor, worker) = stage.run();
+    executor.run_until(|executor| stage.behind() == 0 || !executor.is_running(worker)).expect("nothing stalls");
+    let ended = executor.result(worker).cloned();
+    assert_eq!(ended.is_none(), stage.behind() == 0);
+    ended.map(|ended| ended.expect_err("it was not told to stop"))
+}
+
+#[test]
+fn a_key_that_is_too_long_fails_the_handler_where_it_is_used_and_is_not_shown() {
+    let (cell, map) = ("count".len() + 2, "names".len() + 2);
+    for shape in SHAPES {
+        // Where it is used, a key of the record and one of the handler's making that just fit.
+        for (touch, key, made) in [
+            (Touch::Get, KEY_LIMIT - cell, 0),
+            (Touch::Set, KEY_LIMIT - cell, 0),
+            (Touch::Entry, 48, KEY_LIMIT - map - 48),
+            (Touch::Range, KEY_LIMIT, 0),
+            (Touch::Emit, 1, KEY_LIMIT),
+            (Touch::EmitRaw, 1, KEY_LIMIT),
+        ] {
+            assert_eq!(touched(shape, touch, key, made), None, "{shape:?} {touch:?}");
+            let (longer, longer_made) = if made == 0 { (key + 1, 0) } else { (key, made + 1) };
+            let error = touched(shape, touch, longer, longer_made).expect("it is too long");
+            assert_eq!(error.code, Code::HANDLER_FAILED, "{shape:?} {touch:?}");
+            assert!(error.message.contains("toucher") && error.message.contains("2049 bytes"), "{error}");
+            assert!(!error.message.contains("kkkk"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_long_key_is_no_matter_where_nothing_is_kept_under_it() {
+    for shape in SHAPES {
+        assert_eq!(touched(shape, Touch::Nothing, 5 * KEY_LIMIT, 0), None);
+    }
+}
+
+#[test]
+fn a_key_that_is_too_long_is_not_published() {
+    let stage = Stage::new(Shape::Batch, 1);
+    let mut publisher = Publisher::new(Arc::new(stage.broker.clone()), "/test");
+    publisher.declare::<Outcome>().now_or_never().expect("the fake never waits").expect("the topic is there");
+    let mut publish = |length: usize| {
+        let event = &result("k".repeat(length));
+        publisher.publish(Publication { event, id: "1", time: Timestamp::default() })
+    };
+    assert_eq!(publish(KEY_LIMIT), Ok(()));
+    let error = publish(KEY_LIMIT + 1).expect_err("it is too long");
+    assert!(error.message.contains("test.result") && error.message.contains("2049 bytes"), "{error}");
+    assert_eq!(publisher.pending(), 1);
 }
