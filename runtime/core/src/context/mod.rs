@@ -247,12 +247,13 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// A stored value that cannot be read stops the shard: going on would overwrite it.
+    /// A stored value that cannot be read stops the shard: going on would overwrite it. The record tells which key it is; the
+    /// key itself may be somebody's name, and the error goes to the log.
     fn readable<T>(&mut self, name: &str, value: Result<T, crate::state::Unreadable>) -> Result<T, HandlerError> {
         let value = value.map_err(|error| {
             let handler = &self.unit.registered().name;
-            let key = self.unit.record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-            let message = format!("{name} of handler {handler}, key {key:?}, cannot be read: {error}");
+            let position = self.unit.position();
+            let message = format!("{name} of handler {handler} cannot be read for {position}: {error}");
             Coded::new(Code::STATE_UNREADABLE, message)
         });
         self.grounded(value)

@@ -111,8 +111,7 @@ fn within_limits(changes: &[Change]) -> Result<(), Coded> {
         } else {
             continue;
         };
-        let start = key[..key.len().min(64)].escape_ascii();
-        let message = format!("a {what} of {has} bytes is longer than the {limit} that a store takes (key {start})");
+        let message = format!("a {what} of {has} bytes is longer than the {limit} that a store takes");
         return Err(Coded::new(Code::WRITE_FAILED, message));
     }
     Ok(())

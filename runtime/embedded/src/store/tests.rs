@@ -24,7 +24,7 @@ fn what_is_too_long_is_refused_and_the_store_goes_on() {
     for store in stores {
         let error = store.apply(vec![put(vec![b'a']), put(vec![b'k'; KEY_LIMIT + 1])], Durability::Synced).unwrap_err();
         assert_eq!(error.code, Code::WRITE_FAILED);
-        assert!(error.message.contains("4097 bytes"), "{error}");
+        assert!(error.message.contains("4097 bytes") && !error.message.contains("kkkk"), "{error}");
         assert_eq!(store.get(b"a").unwrap(), None, "nothing of the batch is there");
         store.apply(vec![put(vec![b'k'; KEY_LIMIT])], Durability::Synced).unwrap();
         assert!(store.get(&[b'k'; KEY_LIMIT]).unwrap().is_some());

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use tidemill_core::code::{Code, Coded};
+use tidemill_core::context::Context;
+use tidemill_core::handler::HandlerError;
 use tidemill_core::retry::Retry;
+use tidemill_core::state::Cell;
 use tidemill_core::worker::Left;
 
-use super::stage::{Ended, OUT, Stage, limits, partition};
+use super::stage::{Ended, OUT, Stage, encoded, limits, partition};
 use super::work::{COUNT, How, Note, Task};
 use crate::fakes::{Executor, Seen, Shape};
 
@@ -107,6 +110,32 @@ fn what_cannot_be_read_stops_the_service() {
         let (_, error) = ends(&stage);
         assert_eq!(error.code, Code::UNDECODABLE);
         assert!(error.message.contains("tasks-0@0") && error.message.contains("test.task"), "{error}");
+    }
+}
+
+/// Writes a word for the first record, and reads it as a number for the second.
+async fn misread(task: &Task, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+    const WORD: Cell<String> = Cell::named(COUNT.name());
+    if task.n == 0 {
+        cx.set(WORD, "one".to_owned());
+        return Ok(());
+    }
+    cx.get(COUNT).await.map(drop)
+}
+
+#[test]
+fn state_that_cannot_be_read_stops_the_service_and_names_the_record_and_no_key() {
+    for shape in SHAPES {
+        let stage = Stage::build(shape, 1, |builder, _| builder.on::<Task>("misreader", misread));
+        for n in 0..2 {
+            stage.feed_raw(&partition(0), Some("somebody"), None, encoded(&Task { n, ..Task::default() }));
+        }
+        let (_, error) = ends(&stage);
+        assert_eq!((error.code, stage.behind()), (Code::STATE_UNREADABLE, 1), "{error}");
+        for named in ["count", "misreader", "tasks-0@1"] {
+            assert!(error.message.contains(named), "{error}");
+        }
+        assert!(!error.message.contains("somebody"), "{error}");
     }
 }
 
