@@ -15,6 +15,7 @@ use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{Change, Durability, Store};
 
 use crate::layout;
+use crate::lock;
 use crate::settings::Settings;
 use crate::store::{self, StoreKind};
 
@@ -92,7 +93,7 @@ fn is_new(path: &Path) -> Result<bool, Coded> {
 fn hold(path: &Path) -> Result<File, Coded> {
     let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK));
     let lock = lock.map_err(|error| unusable(path, &error))?;
-    match lock.try_lock() {
+    match lock::hold(&lock) {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
             let message = format!("{} is in use by another process; one process owns a directory", path.display());

@@ -12,6 +12,7 @@ mod directory;
 mod groups;
 mod layout;
 mod ledger;
+mod lock;
 mod member;
 mod settings;
 pub mod store;

@@ -10,19 +10,15 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
 use tidemill_core::code::{Code, Coded};
 
 use super::StoreKind;
+use crate::lock::hold;
 
 const NAME: &str = "synced";
 /// The number, and the same with all bits turned: a half-written mark is recognised.
 const LENGTH: usize = 16;
-/// How often, and how many times, a lock is tried that another one holds: for one second.
-pub(super) const LOCK_EVERY: Duration = Duration::from_millis(20);
-pub(super) const LOCK_TRIES: u32 = 50;
 
 /// The open file; it is locked for as long as it is open, so that one store holds the directory.
 #[derive(Debug)]
@@ -85,18 +81,6 @@ impl Mark {
             _ => Ok(()),
         }
     }
-}
-
-/// Locks a file. One that was just let go may still be held for a moment, by a child process between its start and its
-/// program.
-fn hold(file: &File) -> Result<(), TryLockError> {
-    for _ in 1..LOCK_TRIES {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => thread::park_timeout(LOCK_EVERY),
-            locked => return locked,
-        }
-    }
-    file.try_lock()
 }
 
 /// The error of a directory that another store holds.

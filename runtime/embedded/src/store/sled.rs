@@ -43,7 +43,7 @@ use tidemill_core::ports::{Change, Entry};
 
 use self::parts::{Head, PART_BYTES};
 use super::engine::{self, Failure, Span, bytes, io_failure};
-use super::mark::{LOCK_EVERY, LOCK_TRIES};
+use crate::lock::{LOCK_EVERY, LOCK_TRIES};
 
 /// Bytes of a segment of sled's log. Part of the format: a directory cannot be opened with another one.
 const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
