@@ -105,6 +105,10 @@ impl Publisher {
     }
 
     /// Makes everything that waits durable, in one atomic act.
+    ///
+    /// When it fails, nothing waits any more, and what waited may or may not have been published. The caller publishes the
+    /// same events again, with the same ids: by their ids, copies can be told from new events. A future that is dropped
+    /// leaves the same doubt.
     pub async fn flush(&mut self) -> Result<(), Coded> {
         if self.pending.is_empty() {
             return Ok(());
