@@ -82,7 +82,9 @@ pub enum Durability {
 /// An ordered map on this machine. Shared by threads.
 ///
 /// Contract: a batch is applied whole or not at all, also across a crash; batches become durable in the order in which they
-/// were applied; reads see every batch that was answered; a range comes in byte order.
+/// were applied; reads see every batch that was answered; a range comes in byte order. Beside a writer, each read sees every
+/// batch whole or not at all, a scan of many entries too, and a read that begins after another one ended never goes back
+/// behind a batch that the other saw.
 pub trait Store: Send + Sync {
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Coded>;

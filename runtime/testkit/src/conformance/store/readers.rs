@@ -29,7 +29,7 @@ fn value(batch: u64, n: u16) -> Vec<u8> {
     [&batch.to_be_bytes()[..], &noise(rest, batch)].concat()
 }
 
-/// A scan sees each batch whole or not at all, no read goes back, and what was answered is seen.
+/// A scan sees each batch whole or not at all, no read goes back, of whatever kind, and what was answered is seen.
 pub(super) fn whole_batches(place: &dyn Place) {
     const BATCHES: u64 = 60;
     let store = place.open();
@@ -60,7 +60,8 @@ fn read(store: &dyn Store, reader: u16, answered: &AtomicU64, done: &AtomicBool)
     let (mut seen, mut rounds) = (0, 0);
     while !done.load(Ordering::SeqCst) || rounds == 0 {
         let before = answered.load(Ordering::SeqCst);
-        let entries = store.scan(&KeyRange::prefix(Bytes::from_static(b"k")), usize::MAX).expect("it scans");
+        let range = KeyRange::prefix(Bytes::from_static(b"k"));
+        let entries = store.scan(&range, usize::MAX).expect("it scans");
         assert_eq!(entries.len(), usize::from(KEYS));
         let numbers: Vec<_> = entries.iter().map(|(_, value)| number(value)).collect();
         assert!(numbers.iter().all(|number| *number == numbers[0]), "a scan saw a part of a batch: {numbers:?}");
@@ -70,7 +71,9 @@ fn read(store: &dyn Store, reader: u16, answered: &AtomicU64, done: &AtomicBool)
         let one = get(store, key(reader * 40)).expect("the key is there");
         assert!(number(&one) >= seen, "a get went back from {seen} to {}", number(&one));
         assert_eq!(one, value(number(&one), reader * 40), "a get saw a part of a value");
-        seen = number(&one);
+        let (_, last) = store.last(&range).expect("it reads").expect("it is there");
+        assert!(number(&last) >= number(&one), "the last went back from {} to {}", number(&one), number(&last));
+        seen = number(&last);
         rounds += 1;
     }
     rounds
