@@ -70,3 +70,6 @@ impl<E: Event + AsRef<[u8]> + From<Bytes>> Codec<E> for Raw {
         Ok(E::from(value.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,15 +159,17 @@ pub fn write_varint(into: &mut Vec<u8>, mut value: usize) {
     into.push(value.to_le_bytes()[0]);
 }
 
-/// Takes an LEB128 varint off the front.
+/// Takes an LEB128 varint off the front. `None` for one that is cut, that is longer than its value needs, or whose value does
+/// not fit: a number has one form.
 pub fn read_varint(from: &mut &[u8]) -> Option<usize> {
     let mut value = 0_usize;
     for shift in (0..usize::BITS).step_by(7) {
         let (&byte, tail) = from.split_first()?;
         *from = tail;
-        value |= usize::from(byte & 0x7f).checked_shl(shift)?;
+        let bits = usize::from(byte & 0x7f);
+        value |= bits << shift;
         if byte & 0x80 == 0 {
-            return Some(value);
+            return (value >> shift == bits && (bits > 0 || shift == 0)).then_some(value);
         }
     }
     None
