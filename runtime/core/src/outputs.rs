@@ -168,3 +168,6 @@ impl Outputs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

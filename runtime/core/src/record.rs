@@ -81,3 +81,6 @@ pub struct RecordBatch {
     /// The records, oldest first.
     pub records: Vec<Record>,
 }
+
+#[cfg(test)]
+mod tests;

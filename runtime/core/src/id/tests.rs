@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::{EventId, IdBase};
 
 #[test]
@@ -15,4 +17,32 @@ fn an_id_prints_as_a_uuid_of_version_8() {
     assert_eq!((text.len(), dashes), (36, vec![8, 13, 18, 23]));
     assert_eq!(text.as_bytes()[14], b'8');
     assert!(b"89ab".contains(&text.as_bytes()[19]));
+}
+
+/// Short parts of few letters, so that what is written without their lengths would often be the same.
+fn parts() -> impl Strategy<Value = (String, String, Vec<u8>)> {
+    ("[ab]{0,2}", "[ab]{0,2}", "[ab]{0,2}".prop_map(String::into_bytes))
+}
+
+proptest! {
+    #[test]
+    fn another_unit_makes_other_ids(left in parts(), right in parts(), index: u32, other: u32) {
+        let of = |parts: &(String, String, Vec<u8>)| IdBase::of(&parts.0, &parts.1, &parts.2);
+        let (one, two) = (EventId::derive(of(&left), index), EventId::derive(of(&right), index));
+        prop_assert_eq!(left == right, one == two);
+        prop_assert_eq!(index == other, one == EventId::derive(of(&left), other));
+        prop_assert_eq!(index == other, of(&left).draw(index.into()) == of(&left).draw(other.into()));
+    }
+
+    /// RFC 9562, from any base: also where the index carries into the bits that say what it is.
+    #[test]
+    fn any_id_is_a_uuid_of_version_8(base in prop_oneof![any::<u128>(), Just(u128::MAX)], index: u32) {
+        let id = EventId::derive(IdBase(base), index);
+        let text = id.to_string();
+        let groups: Vec<&str> = text.split('-').collect();
+        prop_assert_eq!(groups.iter().map(|group| group.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
+        let number = u128::from_str_radix(&groups.concat(), 16).expect("hex digits");
+        prop_assert_eq!(number, id.0);
+        prop_assert_eq!(((number >> 76) & 0xf, (number >> 62) & 0b11), (8, 0b10));
+    }
 }

@@ -147,7 +147,7 @@ fn everything() -> impl Strategy<Value = Everything> {
     let numbers = (any::<bool>(), any::<i8>(), any::<u16>(), any::<i32>(), any::<u32>(), any::<i64>());
     let floats = (-1e30f32..1e30, -1e300f64..1e300, proptest::option::of(-1f32..1.0));
     let texts = (".*", vec(any::<u8>(), 0..20), proptest::option::of(".*"));
-    let options = (any::<Option<u32>>(), any::<Option<i8>>(), any::<Option<Vec<i64>>>());
+    let options = (any::<Option<u32>>(), any::<Option<i8>>(), any::<Option<Vec<i64>>>(), any::<Option<Vec<u8>>>());
     let maps = (btree_map(".*", vec(item(), 0..3), 0..3), proptest::option::of(btree_map(".*", item(), 0..3)));
     let items = (vec(item(), 0..5), proptest::option::of(item()));
     (numbers, floats, texts, options, maps, items).prop_map(|(numbers, floats, texts, options, maps, items)| {
@@ -170,7 +170,7 @@ fn everything() -> impl Strategy<Value = Everything> {
             maybe_wide: options.0,
             maybe_tiny: options.1,
             maybe_float: floats.2,
-            maybe_bytes: flag.then(|| Bytes::from_static(b"bytes")),
+            maybe_bytes: options.3.map(Bytes::from),
             maybe_numbers: options.2,
             maybe_map: maps.1,
             first: items.1,
@@ -249,10 +249,42 @@ fn only_structs_are_events() {
     assert_eq!(error.to_string(), "TM-0403: test.bare: i64 is no struct with named fields");
 }
 
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Floats {
+    float: f32,
+    double: f64,
+    list: Vec<f64>,
+}
+typed!(Floats { float: f32::shape(), double: f64::shape(), list: Vec::<f64>::shape() });
+event!(Floats, "test.floats", 1, []);
+
 proptest! {
     #[test]
     fn everything_that_is_written_is_read(event in everything()) {
         let value = Bytes::from(encoded(&event));
         prop_assert_eq!(Avro::<Everything>::open().unwrap().decode(&value).unwrap(), event);
+    }
+
+    /// The library that Avro's own project makes reads the same from the schema that is made from the type.
+    #[test]
+    fn another_reader_of_avro_reads_everything(event in everything()) {
+        let text = from_type::schema(Everything::NAME, &Everything::shape()).unwrap();
+        let schema = apache_avro::Schema::parse_str(&text).unwrap();
+        let value = encoded(&event);
+        let reader = apache_avro::reader::datum::GenericDatumReader::builder(&schema).build().unwrap();
+        let mut fields = &value[10..];
+        prop_assert_eq!(reader.read_deser::<Everything>(&mut fields).unwrap(), event);
+        prop_assert!(fields.is_empty());
+    }
+
+    /// Every bit of a number, also of the infinite ones and of those that are none.
+    #[test]
+    fn floats_keep_their_bits(float: u32, double: u64, list in proptest::collection::vec(any::<u64>(), 0..5)) {
+        let list: Vec<f64> = list.into_iter().map(f64::from_bits).collect();
+        let event = Floats { float: f32::from_bits(float), double: f64::from_bits(double), list };
+        let read = Avro::<Floats>::open().unwrap().decode(&encoded(&event).into()).unwrap();
+        prop_assert_eq!((read.float.to_bits(), read.double.to_bits()), (float, double));
+        let bits = |list: &[f64]| list.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
+        prop_assert_eq!(bits(&read.list), bits(&event.list));
     }
 }

@@ -2,12 +2,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use proptest::prelude::*;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::limits::Limits;
 
 use super::{Configuration, KEYS, Origin, layers};
 use crate::command::Options;
+
+mod properties;
 
 const FILE: &str = "tidemill.toml";
 const PAGE: &str = include_str!("../../../../docs/CONFIGURATION.md");
@@ -165,50 +166,4 @@ fn the_page_has_the_table_of_the_code() {
     let (_, rest) = PAGE.split_once("<!-- keys: from the code -->\n").expect("the page marks the table");
     let (found, _) = rest.split_once("<!-- end -->").expect("the page marks the table's end");
     assert!(found == table(), "put this table into docs/CONFIGURATION.md:\n{}", table());
-}
-
-/// Keys with values that differ, for any layer to give.
-const VARIED: &[(&str, [&str; 3])] = &[
-    ("broker", ["memory:", "embedded:a", "embedded:b"]),
-    ("store", ["sled", "fjall", "sled"]),
-    ("limits.commit_interval", ["1ms", "2ms", "3ms"]),
-    ("topics.partitions", ["1", "2", "3"]),
-    ("log.format", ["auto", "text", "json"]),
-    ("services.orders.workers", ["4", "5", "6"]),
-];
-
-proptest! {
-    #[test]
-    fn the_last_layer_wins(
-        file in prop::collection::vec(prop::option::of(0..3_usize), VARIED.len()),
-        environment in prop::collection::vec(prop::option::of(0..3_usize), VARIED.len()),
-        flags in prop::collection::vec((0..VARIED.len(), 0..3_usize), 0..8),
-    ) {
-        let given = |layer: &[Option<usize>]| -> Vec<(&str, &str)> {
-            let chosen = VARIED.iter().zip(layer).filter_map(|((key, values), choice)| Some((*key, values[(*choice)?])));
-            chosen.collect()
-        };
-        let lines: Vec<String> = given(&file).iter().map(|(key, value)| format!("{key} = '{value}'")).collect();
-        let text = lines.join("\n");
-        let variables: Vec<(String, &str)> = given(&environment)
-            .into_iter()
-            .map(|(key, value)| (format!("TIDEMILL_{}", key.replace('.', "__").to_uppercase()), value))
-            .collect();
-        let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        let pairs: Vec<(&str, &str)> = flags.iter().map(|(key, choice)| (VARIED[*key].0, VARIED[*key].1[*choice])).collect();
-        let configuration = layered(&text, &variables, &set(&pairs)).expect("all values are right");
-        for (place, (key, values)) in VARIED.iter().enumerate() {
-            let flag = flags.iter().rev().find(|(given, _)| *given == place).map(|(_, choice)| *choice);
-            let winner = flag.or(environment[place]).or(file[place]).map(|choice| values[choice]);
-            let found = configuration.entries().find(|entry| entry.key == *key);
-            match (winner, found) {
-                (Some(winner), Some(entry)) => {
-                    prop_assert_eq!(entry.value, winner);
-                    prop_assert_eq!(matches!(entry.origin, Origin::Flag(_)), flag.is_some());
-                }
-                (None, found) => prop_assert!(found.is_none_or(|entry| *entry.origin == Origin::Default)),
-                (Some(_), None) => prop_assert!(false, "{} is lost", key),
-            }
-        }
-    }
 }

@@ -1,4 +1,5 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,19 +15,46 @@ const CACHE: usize = 3 * 400;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Write { key: u8, writes: Vec<(u8, Option<u8>)> },
-    Read { key: u8, suffix: u8 },
+    Write {
+        key: u8,
+        writes: Vec<(u8, Option<u8>)>,
+    },
+    Read {
+        key: u8,
+        suffix: u8,
+    },
+    /// A read that was answered before the entry was written, and comes in after.
+    Late {
+        key: u8,
+        suffix: u8,
+        value: Option<u8>,
+    },
+    /// Only entries from one suffix up to another.
+    Range {
+        key: u8,
+        start: Bound<u8>,
+        end: Bound<u8>,
+    },
     Freeze,
     Commit,
-    Unknown { applied: bool },
+    Unknown {
+        applied: bool,
+    },
+}
+
+fn bound() -> impl Strategy<Value = Bound<u8>> {
+    prop_oneof![(0_u8..6).prop_map(Bound::Included), (0_u8..6).prop_map(Bound::Excluded), Just(Bound::Unbounded)]
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let writes = vec((0_u8..6, any::<Option<u8>>()), 1..4);
+    let late = (0_u8..4, 0_u8..6, any::<Option<u8>>());
     vec(
         prop_oneof![
-            4 => (0_u8..3, writes).prop_map(|(key, writes)| Step::Write { key, writes }),
-            4 => (0_u8..3, 0_u8..6).prop_map(|(key, suffix)| Step::Read { key, suffix }),
+            2 => late.prop_map(|(key, suffix, value)| Step::Late { key, suffix, value }),
+            2 => (0_u8..4, bound(), bound()).prop_map(|(key, start, end)| Step::Range { key, start, end }),
+            4 => (0_u8..4, writes).prop_map(|(key, writes)| Step::Write { key, writes }),
+            4 => (0_u8..4, 0_u8..6).prop_map(|(key, suffix)| Step::Read { key, suffix }),
             2 => Just(Step::Freeze),
             2 => Just(Step::Commit),
             1 => any::<bool>().prop_map(|applied| Step::Unknown { applied }),
@@ -45,10 +73,20 @@ struct Model {
     newest: Values,
     /// The changes of the commit under way, and the newest values when it was frozen.
     frozen: Option<(Vec<Change>, Values)>,
+    /// The places that were written since the last commit was frozen.
+    written: BTreeSet<(u8, u8)>,
 }
 
+/// Two keys of two handlers.
 fn id(key: u8) -> StateId {
-    StateId { handler: 0, key: Bytes::from(vec![key]) }
+    StateId { handler: usize::from(key / 2), key: Bytes::from(vec![key % 2]) }
+}
+
+/// The place that a change is about.
+fn place(change: &Change) -> (u8, u8) {
+    let scope = |key: u8| Scope::key(&format!("handler-{}", key / 2), &[key % 2]);
+    let key = (0..4).find(|key| change.key.starts_with(scope(*key).as_bytes())).expect("a key of ours");
+    (key, *change.key.last().expect("a suffix"))
 }
 
 fn value(byte: u8) -> Bytes {
@@ -60,6 +98,12 @@ fn change(values: &mut Values, place: (u8, u8), value: Option<Bytes>) {
         Some(value) => values.insert(place, value),
         None => values.remove(&place),
     };
+}
+
+/// The values of a key within a range of suffixes.
+fn within(values: &Values, key: u8, range: (Bound<u8>, Bound<u8>)) -> Values {
+    let found = values.iter().filter(|((found, suffix), _)| *found == key && range.contains(suffix));
+    found.map(|(place, value)| (*place, value.clone())).collect()
 }
 
 impl Model {
@@ -74,10 +118,14 @@ impl Model {
     }
 
     /// As a context reads a range: committed entries, and over them what memory holds.
-    fn range(&self, key: u8) -> Values {
-        let mut values: Values =
-            self.committed.range((key, 0)..=(key, u8::MAX)).map(|(place, value)| (*place, value.clone())).collect();
-        for (suffix, value) in self.memory.range(&id(key), &KeyRange::prefix(Bytes::new())) {
+    fn range(&self, key: u8, range: (Bound<u8>, Bound<u8>)) -> Values {
+        let owned = |bound: Bound<u8>| bound.map(|suffix| Bytes::from(vec![suffix]));
+        let bounds = KeyRange { start: owned(range.0), end: owned(range.1) };
+        let held = self.memory.range(&id(key), &bounds);
+        assert!(held.is_sorted_by(|(left, _), (right, _)| left < right), "each entry once, in order");
+        let mut values = within(&self.committed, key, range);
+        for (suffix, value) in held {
+            assert!(bounds.contains(&suffix));
             change(&mut values, (key, suffix[0]), value);
         }
         values
@@ -87,6 +135,7 @@ impl Model {
         match step {
             Step::Write { key, writes } => {
                 for (suffix, byte) in &writes {
+                    self.written.insert((key, *suffix));
                     change(&mut self.newest, (key, *suffix), byte.map(value));
                 }
                 let write = |(suffix, byte): (u8, Option<u8>)| (Bytes::from(vec![suffix]), byte.map(value));
@@ -95,8 +144,20 @@ impl Model {
             Step::Read { key, suffix } => {
                 assert_eq!(self.read(key, suffix), self.newest.get(&(key, suffix)).cloned());
             }
+            Step::Late { key, suffix, value: byte } => {
+                // What memory does not know, it may well be told.
+                if self.memory.get(&id(key), &[suffix]).is_some() {
+                    self.memory.remember(&id(key), Bytes::from(vec![suffix]), byte.map(value));
+                }
+            }
+            Step::Range { key, start, end } => {
+                assert_eq!(self.range(key, (start, end)), within(&self.newest, key, (start, end)));
+            }
             Step::Freeze if self.frozen.is_none() => {
-                let changes = self.memory.freeze(|_| Arc::from("handler"));
+                let changes = self.memory.freeze(|handler| Arc::from(format!("handler-{handler}")));
+                let places: BTreeSet<(u8, u8)> = changes.iter().map(place).collect();
+                assert_eq!(places.len(), changes.len(), "one change for an entry");
+                assert_eq!(places, std::mem::take(&mut self.written), "what was written, and nothing else");
                 self.frozen = Some((changes, self.newest.clone()));
             }
             Step::Commit => {
@@ -112,19 +173,15 @@ impl Model {
                 }
                 self.memory = Memory::default();
                 self.newest.clone_from(&self.committed);
+                self.written.clear();
             }
             Step::Freeze => {}
         }
     }
 
     fn apply(&mut self, changes: &[Change], frozen: &Values) {
-        let mut keys: Vec<&Bytes> = changes.iter().map(|change| &change.key).collect();
-        keys.sort();
-        keys.dedup();
-        assert_eq!(keys.len(), changes.len(), "one change for an entry");
         for made in changes {
-            let skip = Scope::key("handler", &[0]).as_bytes().len();
-            change(&mut self.committed, (made.key[skip - 1], made.key[skip]), made.value.clone());
+            change(&mut self.committed, place(made), made.value.clone());
         }
         assert_eq!(&self.committed, frozen, "a commit writes what was newest when it was frozen");
     }
@@ -150,10 +207,9 @@ proptest! {
         for step in steps {
             model.step(step);
             model.check_counts();
-            for key in 0..3 {
-                let newest: Values =
-                    model.newest.range((key, 0)..=(key, u8::MAX)).map(|(place, value)| (*place, value.clone())).collect();
-                prop_assert_eq!(model.range(key), newest);
+            let all = (Bound::Unbounded, Bound::Unbounded);
+            for key in 0..4 {
+                prop_assert_eq!(model.range(key, all), within(&model.newest, key, all));
             }
         }
     }

@@ -55,18 +55,62 @@ fn levels_are_levels() {
 }
 
 proptest! {
+    /// In numbers that cannot overflow: what does not fit into 64 bits of the smallest unit is no value.
     #[test]
-    fn a_number_with_a_unit_is_that_many(number in 0_u64..1_000_000, time in 0..TIME_UNITS.len(), bytes in 0..SIZE_UNITS.len()) {
-        let (unit, micros) = TIME_UNITS[time];
-        prop_assert_eq!(duration(&format!("{number}{unit}")), Some(Duration::from_micros(number * micros)));
+    fn a_number_with_a_unit_is_that_many(
+        number in (any::<u64>(), 0..u64::BITS).prop_map(|(number, bits)| number >> bits),
+        time in proptest::sample::select(TIME_UNITS),
+        bytes in proptest::sample::select(SIZE_UNITS),
+        zeros in "0{0,3}",
+        space in " {0,2}",
+    ) {
+        let times = |factor: u64| u64::try_from(u128::from(number) * u128::from(factor)).ok();
+        let written = |unit: &str| format!("{zeros}{number}{space}{unit}");
+        prop_assert_eq!(duration(&written(time.0)), times(time.1).map(Duration::from_micros));
+        prop_assert_eq!(size(&written(bytes.0)), times(bytes.1));
+    }
+
+    /// A time or a size is the same in a smaller unit.
+    #[test]
+    fn a_value_in_whole_units_comes_back(
+        number in 0_u64..1 << 20,
+        time in 0..TIME_UNITS.len(),
+        bytes in 0..SIZE_UNITS.len(),
+    ) {
+        for (unit, micros) in &TIME_UNITS[..=time] {
+            let total = number * TIME_UNITS[time].1;
+            prop_assert_eq!(duration(&format!("{}{unit}", total / micros)), Some(Duration::from_micros(total)));
+        }
         let (unit, factor) = SIZE_UNITS[bytes];
-        prop_assert_eq!(size(&format!("{number}{unit}")), Some(number * factor));
+        let total = size(&format!("{number}{unit}")).expect("it fits");
+        prop_assert_eq!(total / factor, number);
+        prop_assert_eq!(size(&format!("{total}B")), Some(total));
+    }
+
+    /// A number needs its unit, and a unit is one of the table: it has no other case and nothing around it.
+    #[test]
+    fn another_unit_is_none(number in 0_u64..1_000, unit in "[a-zA-Zµ.-]{0,4}") {
+        let text = format!("{number}{unit}");
+        prop_assert_eq!(duration(&text).is_some(), TIME_UNITS.iter().any(|(name, _)| *name == unit));
+        prop_assert_eq!(size(&text).is_some(), SIZE_UNITS.iter().any(|(name, _)| *name == unit));
     }
 
     #[test]
-    fn any_text_is_answered(text: String) {
-        duration(&text);
-        size(&text);
-        Kind::Levels.read(&text);
+    fn any_text_is_answered(text in prop_oneof!["[0-9a-zA-Z =,.-]{0,12}", any::<String>()]) {
+        let kinds = [
+            Kind::Text,
+            Kind::Count { least: 1, most: 9 },
+            Kind::Duration { least_millis: 1 },
+            Kind::Size { least: 1 },
+            Kind::Choice(&["a", "b"]),
+            Kind::Sync,
+            Kind::AgeOrNone,
+            Kind::SizeOrNone,
+            Kind::Levels,
+        ];
+        for kind in kinds {
+            // Space around a value never counts.
+            prop_assert_eq!(kind.read(&text), kind.read(&format!(" {text} ")));
+        }
     }
 }
