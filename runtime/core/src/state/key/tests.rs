@@ -129,14 +129,26 @@ proptest! {
         prop_assert_eq!(parts, Some(place));
     }
 
-    /// What can be taken apart is put together the same way.
+    /// What can be taken apart is put together the same way: bytes that nobody wrote, and keys with a byte changed, a part
+    /// cut off or more behind them.
     #[test]
     fn bytes_are_a_state_key_or_none(
         bytes in proptest::collection::vec(prop_oneof![0_u8..4, Just(b'a'), Just(0x80), any::<u8>()], 0..16),
+        place in place(),
+        change in any::<(proptest::sample::Index, u8)>(),
+        cut in any::<proptest::sample::Index>(),
+        more in proptest::collection::vec(any::<u8>(), 1..3),
     ) {
-        if let Some(ScopeKey { handler, key, name, entry }) = ScopeKey::parse(&bytes) {
-            let place = (handler.to_owned(), key.to_vec(), name.to_owned(), entry.map(<[u8]>::to_vec));
-            prop_assert_eq!(state_key(&place), bytes);
+        let whole = state_key(&place);
+        let mut changed = whole.clone();
+        let at = change.0.index(whole.len());
+        changed[at] = change.1;
+        let cut = whole[..cut.index(whole.len())].to_vec();
+        for bytes in [bytes, changed, cut, [whole, more].concat()] {
+            if let Some(ScopeKey { handler, key, name, entry }) = ScopeKey::parse(&bytes) {
+                let place = (handler.to_owned(), key.to_vec(), name.to_owned(), entry.map(<[u8]>::to_vec));
+                prop_assert_eq!(state_key(&place), bytes);
+            }
         }
     }
 }

@@ -29,6 +29,18 @@ fn sizes_carry_a_unit() {
 }
 
 #[test]
+fn a_unit_is_what_its_name_says() {
+    let units = [["B", "B", "B"], ["kB", "KB", "KiB"], ["MB", "MB", "MiB"], ["GB", "GB", "GiB"], ["TB", "TB", "TiB"]];
+    for (power, names) in units.into_iter().enumerate() {
+        let power = u32::try_from(power).expect("a few");
+        let sizes = names.map(|name| size(&format!("1{name}")));
+        assert_eq!(sizes, [1_000, 1_000, 1_024].map(|step: u64| Some(step.pow(power))), "{names:?}");
+    }
+    let times = ["1us", "1ms", "1s", "1m", "1h", "1d"].map(|text| duration(text).expect("a time").as_micros());
+    assert_eq!(times, [1, 1_000, 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000]);
+}
+
+#[test]
 fn bounds_are_part_of_the_kind() {
     assert_eq!(Kind::Count { least: 1, most: 3 }.read("0"), None);
     assert_eq!(Kind::Count { least: 1, most: 3 }.read("3"), Some(Value::Count(3)));
