@@ -1,0 +1,81 @@
+//! The cases: what goes in, what the service does with it, and what comes out.
+
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use serde::Serialize;
+use tidemill::code::Coded;
+use tidemill::ports::Broker;
+use tidemill::service::ServiceBuilder;
+
+use crate::{passthrough, stateful};
+
+/// How many keys the records have.
+pub(crate) const KEYS: u64 = 100_000;
+/// Bytes of input records that are published in one act.
+pub(crate) const PUBLISHED_BYTES: usize = 4 * 1024 * 1024;
+/// The time of the first record, in milliseconds since 1970: the beginning of 2025.
+pub(crate) const BEGIN_MILLIS: i64 = 1_735_689_600_000;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Case {
+    /// Moves raw records of 200 bytes from one topic to another.
+    Passthrough,
+    /// Decodes an Avro event, counts the events of its key, and emits an Avro event.
+    Stateful,
+}
+
+impl Case {
+    /// The name, as it is given and printed.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Passthrough => passthrough::NAME,
+            Self::Stateful => stateful::NAME,
+        }
+    }
+
+    /// The topic that the service reads.
+    pub(crate) fn input(self) -> &'static str {
+        match self {
+            Self::Passthrough => passthrough::INPUT,
+            Self::Stateful => stateful::INPUT,
+        }
+    }
+
+    /// The topic that the service writes one record to for each that it reads.
+    pub(crate) fn output(self) -> &'static str {
+        match self {
+            Self::Passthrough => passthrough::OUTPUT,
+            Self::Stateful => stateful::OUTPUT,
+        }
+    }
+
+    /// The service, which has the case's name.
+    pub(crate) fn service(self) -> ServiceBuilder {
+        match self {
+            Self::Passthrough => passthrough::service(),
+            Self::Stateful => stateful::service(),
+        }
+    }
+
+    /// Publishes so many records to the input.
+    pub(crate) async fn publish(self, broker: &Arc<dyn Broker>, records: u64) -> Result<(), Coded> {
+        match self {
+            Self::Passthrough => passthrough::publish(&**broker, records).await,
+            Self::Stateful => stateful::publish(broker, records).await,
+        }
+    }
+}
+
+/// The key of a record of the input, by chance and in every run the same: the finish of splitmix64 (Steele, Lea and Flood, 2014),
+/// which spreads consecutive numbers evenly.
+pub(crate) fn key_of(number: u64) -> u64 {
+    let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (mixed ^ (mixed >> 31)) % KEYS
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! One run: the input is published, the service is measured, then the bare loop.
+
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_channel::oneshot;
+use futures_util::future::{Either, select};
+use tempfile::TempDir;
+use tidemill::code::{Code, Coded, Exit};
+use tidemill::config::Configuration;
+use tidemill::host::Host;
+use tidemill::ports::Broker;
+use tidemill_core::record::TopicPartition;
+
+use crate::bare;
+use crate::case::Case;
+use crate::meter::{Meter, Usage};
+use crate::options::Bench;
+use crate::report::Report;
+
+/// How many partitions every topic has; the one worker runs all of them.
+pub(crate) const PARTITIONS: u32 = 4;
+/// The topic that the bare loop writes to.
+const BARE_OUTPUT: &str = "bench-bare";
+/// What the address of a broker in a directory begins with.
+const EMBEDDED: &str = "embedded:";
+
+/// Measures what the command line asks for, and prints it.
+pub(crate) async fn work(bench: Bench) -> Result<Exit, Coded> {
+    let Bench { case, records, output, common } = bench;
+    let (configuration, folder) = own_folder(Configuration::load(&common)?)?;
+    let own_workers = format!("services.{}.workers", case.name());
+    let configuration = configuration.with("topics.partitions", &PARTITIONS.to_string())?.with(&own_workers, "1")?;
+    let report = run(configuration, case, records).await;
+    if let Some(folder) = folder {
+        let path = folder.path().to_owned();
+        folder.close().map_err(|error| unwritable(&path, &error))?;
+    }
+    report?.print(output)?;
+    Ok(Exit::Done)
+}
+
+/// A broker in a directory gets a folder of its own there, so that every run begins with nothing and leaves nothing.
+fn own_folder(configuration: Configuration) -> Result<(Configuration, Option<TempDir>), Coded> {
+    let Some(directory) = configuration.broker().strip_prefix(EMBEDDED).filter(|directory| !directory.is_empty())
+    else {
+        return Ok((configuration, None));
+    };
+    let directory = Path::new(directory);
+    let made = std::fs::create_dir_all(directory)
+        .and_then(|()| tempfile::Builder::new().prefix("tidemill-bench-").tempdir_in(directory));
+    let folder = made.map_err(|error| unwritable(directory, &error))?;
+    let Some(path) = folder.path().to_str() else {
+        return Err(unwritable(directory, &"its name is not valid text (UTF-8)"));
+    };
+    let address = format!("{EMBEDDED}{path}");
+    Ok((configuration.with("broker", &address)?, Some(folder)))
+}
+
+fn unwritable(path: &Path, cause: &dyn std::fmt::Display) -> Coded {
+    Coded::new(Code::WRITE_FAILED, format!("directory {} cannot be used: {cause}", path.display()))
+}
+
+async fn run(configuration: Configuration, case: Case, records: u64) -> Result<Report, Coded> {
+    let mut host = Host::open(configuration)?;
+    host.add(case.service())?;
+    let (meter, usage) = Meter::new(records);
+    host.observe(Arc::new(meter));
+    host.create_topics([case.input(), case.output(), BARE_OUTPUT].map(Arc::from)).await?;
+    let broker = host.broker();
+    case.publish(broker, records).await?;
+    let service = measured(&host, usage).await?;
+    assert_eq!(count(&**broker, case.output()).await?, records, "the service emits one record for each");
+    let room = host.services()[0].limits().read_ahead;
+    let bare = bare::copy(&**broker, (case.input(), BARE_OUTPUT), records, room).await?;
+    assert_eq!(count(&**broker, BARE_OUTPUT).await?, records, "the bare loop copies every record");
+    Ok(Report::new(case, records, service, bare))
+}
+
+/// Runs the services of the host until everything is done, and tells what the meter has seen of it.
+async fn measured(host: &Host, usage: oneshot::Receiver<Usage>) -> Result<Usage, Coded> {
+    let mut running = host.start().await?;
+    let ended = match select(usage, pin!(running.failed())).await {
+        Either::Left((usage, _)) => Ok(usage.expect("the host keeps the meter")),
+        Either::Right((error, _)) => Err(error),
+    };
+    if ended.is_ok() {
+        running.drained().await?;
+    }
+    running.stop().await?;
+    ended
+}
+
+/// How many records a topic has.
+async fn count(broker: &dyn Broker, topic: &str) -> Result<u64, Coded> {
+    let mut records = 0;
+    for partition in 0..PARTITIONS {
+        let (oldest, end) = broker.topics().offsets(&TopicPartition::new(topic, partition)).await?;
+        records += end - oldest;
+    }
+    Ok(records)
+}

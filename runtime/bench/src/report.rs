@@ -1,0 +1,81 @@
+//! The figures of a run.
+
+#![expect(clippy::cast_precision_loss, reason = "figures to read")]
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tidemill::code::Coded;
+use tidemill::command::{self, Output};
+
+use crate::case::Case;
+use crate::meter::Usage;
+
+/// Records in a million.
+const MILLION: f64 = 1e6;
+
+/// What a run has shown. The names are those of the JSON, which stay.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    case: Case,
+    records: u64,
+    records_per_second: u64,
+    raw_records_per_second: u64,
+    ratio: f64,
+    /// `None` where the system does not say.
+    cpu_seconds_per_million: Option<f64>,
+    allocations_per_record: f64,
+    /// Millions of bytes; `None` where the system does not say.
+    peak_rss_mb: Option<f64>,
+}
+
+impl Report {
+    /// Puts what the service used beside the time that the bare loop took, for so many records each.
+    pub(crate) fn new(case: Case, records: u64, service: Usage, bare: Duration) -> Self {
+        let Usage { took, cpu, allocations, peak_bytes } = service;
+        Self {
+            case,
+            records,
+            records_per_second: per_second(records, took),
+            raw_records_per_second: per_second(records, bare),
+            ratio: rounded(bare.as_secs_f64() / took.as_secs_f64()),
+            cpu_seconds_per_million: cpu.map(|cpu| rounded(cpu.as_secs_f64() * MILLION / records as f64)),
+            allocations_per_record: rounded(allocations as f64 / records as f64),
+            peak_rss_mb: peak_bytes.map(|bytes| rounded(bytes as f64 / MILLION)),
+        }
+    }
+
+    /// Prints it.
+    pub(crate) fn print(&self, output: Output) -> Result<(), Coded> {
+        match output {
+            Output::Json => command::print_json(self),
+            Output::Table => command::print(self.table()),
+        }
+    }
+
+    fn table(&self) -> String {
+        let known = |figure: Option<f64>| figure.map_or_else(|| "not known".to_owned(), |figure| figure.to_string());
+        let lines = [
+            ("case", self.case.name().to_owned()),
+            ("records", self.records.to_string()),
+            ("records_per_second", self.records_per_second.to_string()),
+            ("raw_records_per_second", self.raw_records_per_second.to_string()),
+            ("ratio", self.ratio.to_string()),
+            ("cpu_seconds_per_million", known(self.cpu_seconds_per_million)),
+            ("allocations_per_record", self.allocations_per_record.to_string()),
+            ("peak_rss_mb", known(self.peak_rss_mb)),
+        ];
+        lines.map(|(name, figure)| format!("{name:<24} {figure:>12}")).join("\n")
+    }
+}
+
+/// Whole records in a second.
+fn per_second(records: u64, took: Duration) -> u64 {
+    let rate = u128::from(records) * 1_000_000_000 / took.as_nanos().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
+/// With three digits behind the point; there is more noise than that in all of them.
+fn rounded(figure: f64) -> f64 {
+    (figure * 1_000.0).round() / 1_000.0
+}
