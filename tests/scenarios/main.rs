@@ -5,6 +5,7 @@
 mod disk;
 mod kill;
 mod misbehaving;
+mod own_crate;
 mod process;
 mod refusals;
 mod shop;

@@ -1,5 +1,5 @@
 use orders::{OrderCancelled, OrderItem, OrderPlaced};
-use tidemill_testkit::driver::Driver;
+use tidemill_testkit::driver::TestDriver;
 
 use crate::{STOCK, StockMoved, UNITS, service};
 
@@ -14,23 +14,21 @@ fn placed(invoice: &str, items: Vec<OrderItem>) -> OrderPlaced {
 
 #[test]
 fn what_is_sold_leaves_and_what_is_cancelled_comes_back() {
-    let mut driver = Driver::new(service());
-    driver.feed(&placed("1", vec![item("A", 6), item("B", 1), item("A", 4)]));
+    let mut driver = TestDriver::new(service);
+    driver.send(placed("1", vec![item("A", 6), item("B", 1), item("A", 4)]));
     let OrderPlaced { customer, country, at, lines, total_milli, .. } = placed("C2", Vec::new());
     let (invoice, items) = ("C2".to_owned(), vec![item("A", -3)]);
-    driver.feed(&OrderCancelled { invoice, customer, country, at, lines, items, total_milli });
-    driver.run().expect("good invoices");
-    let moved = driver.events::<StockMoved>();
+    driver.send(OrderCancelled { invoice, customer, country, at, lines, items, total_milli });
+    let moved = driver.emitted::<StockMoved>();
     let moved: Vec<_> = moved.iter().map(|moved| (&*moved.stock_code, &*moved.invoice, moved.units)).collect();
     assert_eq!(moved, [("A", "1", -6), ("B", "1", -1), ("A", "1", -4), ("A", "C2", 3)]);
-    assert_eq!(driver.get(STOCK, "A", UNITS), Some(-7));
-    assert_eq!(driver.get(STOCK, "B", UNITS), Some(-1));
+    assert_eq!(driver.state(STOCK, "A").get(UNITS), Some(-7));
+    assert_eq!(driver.state(STOCK, "B").get(UNITS), Some(-1));
 }
 
 #[test]
 fn a_product_that_moved_by_nothing_is_known_all_the_same() {
-    let mut driver = Driver::new(service());
-    driver.feed(&placed("1", vec![item("A", 0)]));
-    driver.run().expect("a good invoice");
-    assert_eq!(driver.get(STOCK, "A", UNITS), Some(0));
+    let mut driver = TestDriver::new(service);
+    driver.send(placed("1", vec![item("A", 0)]));
+    assert_eq!(driver.state(STOCK, "A").get(UNITS), Some(0));
 }

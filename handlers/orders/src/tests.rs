@@ -1,6 +1,6 @@
 use ingest::{InvoiceClosed, Kind, LineRejected, OrderLineRecorded};
 use tidemill::code::Code;
-use tidemill_testkit::driver::Driver;
+use tidemill_testkit::driver::TestDriver;
 
 use crate::{
     INVOICES, OUTCOME, OrderAdjusted, OrderCancelled, OrderItem, OrderPlaced, Outcome, REJECTED, REJECTIONS, service,
@@ -34,14 +34,12 @@ fn item(line: i64, quantity: i64, month: &str) -> OrderItem {
 
 #[test]
 fn an_invoice_is_gathered_in_the_order_of_its_lines_and_told_once_it_is_closed() {
-    let mut driver = Driver::new(service());
-    driver.feed(&line("1", 9, 3, LAST_OF_2010));
-    driver.feed(&line("2", 10, 1, LAST_OF_2010));
-    driver.feed(&line("1", 300, 2, FIRST_OF_2011));
-    driver.run().expect("good lines");
-    assert_eq!(driver.events::<OrderPlaced>(), [], "nothing is told before the end");
-    driver.feed(&closed("1"));
-    driver.run().expect("a good end");
+    let mut driver = TestDriver::new(service);
+    driver.send(line("1", 9, 3, LAST_OF_2010));
+    driver.send(line("2", 10, 1, LAST_OF_2010));
+    driver.send(line("1", 300, 2, FIRST_OF_2011));
+    assert_eq!(driver.emitted::<OrderPlaced>(), [], "nothing is told before the end");
+    driver.send(closed("1"));
     let expected = OrderPlaced {
         invoice: "1".to_owned(),
         customer: Some("17850".to_owned()),
@@ -51,42 +49,39 @@ fn an_invoice_is_gathered_in_the_order_of_its_lines_and_told_once_it_is_closed()
         items: vec![item(9, 3, "2010-12"), item(300, 2, "2011-01")],
         total_milli: 12_750,
     };
-    assert_eq!(driver.events::<OrderPlaced>(), [expected]);
+    assert_eq!(driver.emitted::<OrderPlaced>(), [expected]);
     let outcome = Outcome { kind: Kind::Order, lines: 2, total_milli: 12_750 };
-    assert_eq!(driver.get(INVOICES, "1", OUTCOME), Some(outcome));
-    assert_eq!(driver.get(INVOICES, "2", OUTCOME), None);
+    assert_eq!(driver.state(INVOICES, "1").get(OUTCOME), Some(outcome));
+    assert_eq!(driver.state(INVOICES, "2").get(OUTCOME), None);
     assert_eq!(driver.entries(), 2, "the outcome of one, the line of the other");
 }
 
 #[test]
 fn the_number_tells_what_an_invoice_is() {
-    let mut driver = Driver::new(service());
+    let mut driver = TestDriver::new(service);
     for (number, invoice) in (1..).zip(["1", "C2", "A3"]) {
-        driver.feed(&line(invoice, number, -1, LAST_OF_2010));
-        driver.feed(&closed(invoice));
+        driver.send(line(invoice, number, -1, LAST_OF_2010));
+        driver.send(closed(invoice));
     }
-    driver.run().expect("good lines");
-    assert_eq!(driver.events::<OrderPlaced>()[0].invoice, "1");
-    assert_eq!(driver.events::<OrderCancelled>()[0].total_milli, -2_550);
-    assert_eq!(driver.events::<OrderAdjusted>()[0].invoice, "A3");
-    assert_eq!(driver.get(INVOICES, "C2", OUTCOME).map(|outcome| outcome.kind), Some(Kind::Cancellation));
+    assert_eq!(driver.emitted::<OrderPlaced>()[0].invoice, "1");
+    assert_eq!(driver.emitted::<OrderCancelled>()[0].total_milli, -2_550);
+    assert_eq!(driver.emitted::<OrderAdjusted>()[0].invoice, "A3");
+    assert_eq!(driver.state(INVOICES, "C2").get(OUTCOME).map(|outcome| outcome.kind), Some(Kind::Cancellation));
 }
 
 #[test]
 fn rejected_lines_are_counted_by_their_input() {
-    let mut driver = Driver::new(service());
+    let mut driver = TestDriver::new(service);
     for line in 1..=3 {
-        driver.feed(&LineRejected { input: "a.csv".to_owned(), line, reason: "bad".to_owned() });
+        driver.send(LineRejected { input: "a.csv".to_owned(), line, reason: "bad".to_owned() });
     }
-    driver.run().expect("lines that cannot be read are ordinary");
-    assert_eq!(driver.get(REJECTIONS, "a.csv", REJECTED), Some(3));
+    assert_eq!(driver.state(REJECTIONS, "a.csv").get(REJECTED), Some(3));
 }
 
 #[test]
 fn an_end_without_a_line_stops_the_service_and_names_the_invoice() {
-    let mut driver = Driver::new(service());
-    driver.feed(&closed("7"));
-    let error = driver.run().expect_err("there is nothing to close");
+    let mut driver = TestDriver::new(service);
+    let error = driver.try_send(closed("7")).expect_err("there is nothing to close");
     assert_eq!(error.code, Code::HANDLER_FAILED);
     assert!(error.message.contains("invoice 7 is closed without a line"), "{error}");
 }

@@ -9,6 +9,10 @@ mod progress;
 mod report;
 mod services;
 
+/// Its memory stays flat where records are made on one thread and freed on another, and it is quicker at that.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     tidemill::command::execute(options::work)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::planted::{Bug, is_planted};
 use crate::state::StateId;
 
 /// What has to be handled one after the other.
@@ -47,7 +48,8 @@ impl<T> Lanes<T> {
 
     /// The unit under way ended: what comes next in the lane, which stays busy; without a next the lane is free.
     pub(crate) fn next(&mut self, lane: &LaneId) -> Option<T> {
-        let next = self.busy.get_mut(lane)?.pop_front();
+        let waiting = self.busy.get_mut(lane)?;
+        let next = if is_planted(Bug::LaneOrderBroken) { waiting.pop_back() } else { waiting.pop_front() };
         match next {
             Some(_) => self.waiting -= 1,
             None => {

@@ -18,6 +18,7 @@ pub mod layer;
 pub mod limits;
 pub mod outputs;
 pub mod partitioner;
+pub mod planted;
 pub mod ports;
 pub mod progress;
 pub mod publisher;

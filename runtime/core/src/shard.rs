@@ -12,6 +12,7 @@ use crate::code::{Code, Coded};
 use crate::headers;
 use crate::lane::{LaneId, Lanes};
 use crate::outputs::Outputs;
+use crate::planted::{Bug, is_planted, strikes};
 use crate::ports::{Answer, Committing, Generation, Log, ShardCommit, UnitEnded};
 use crate::progress::Progress;
 use crate::record::{Record, RecordBatch, TopicPartition};
@@ -216,7 +217,7 @@ impl Shard {
         let (source, offset) = (waiting.source, waiting.record.offset);
         if self.launch(cx, gathered, waiting)? {
             self.sources[source].progress.take(offset);
-            if let Some(lane) = lane {
+            if let Some(lane) = lane.filter(|_| !is_planted(Bug::LaneShared)) {
                 self.lanes.occupy(lane);
             }
         }
@@ -320,13 +321,14 @@ impl Shard {
 
     /// Freezes what completed units did for a commit.
     pub(crate) fn freeze(&mut self) -> ShardCommit {
-        self.dirty = false;
-        let service = Rc::clone(&self.home.env);
-        let name_of = |handler: usize| service.service.handlers[handler].name.clone();
+        let env = Rc::clone(&self.home.env);
+        let name_of = |handler: usize| env.service.handlers[handler].name.clone();
+        let late = is_planted(Bug::LateCompletion);
+        self.dirty = strikes(Bug::ProgressBeforeState);
         ShardCommit {
             shard: self.home.shard,
-            generation: self.home.generation,
-            changes: self.home.memory.borrow_mut().freeze(name_of),
+            generation: if late { Generation(u64::MAX) } else { self.home.generation },
+            changes: if self.dirty { Vec::new() } else { self.home.memory.borrow_mut().freeze(name_of) },
             progress: self.sources.iter().filter_map(Source::to_commit).collect(),
         }
     }

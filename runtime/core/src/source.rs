@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::planted::{Bug, is_planted};
 use crate::ports::Log;
 use crate::progress::Progress;
 use crate::record::{Record, TopicPartition};
@@ -43,7 +44,11 @@ impl Source {
 
     /// The progress that a commit has to store.
     pub(crate) fn to_commit(&self) -> Option<(TopicPartition, Progress)> {
-        self.has_begun.then(|| (self.partition.clone(), self.progress.clone()))
+        let progress = || {
+            let forgets = is_planted(Bug::UndoneForgotten);
+            if forgets { Progress::starting_at(self.progress.next()) } else { self.progress.clone() }
+        };
+        self.has_begun.then(|| (self.partition.clone(), progress()))
     }
 
     /// Takes records in, to be handled by and by. Tells whether progress changed: what was not done and is not in the log any
@@ -101,7 +106,7 @@ impl Source {
         if !self.paused && self.unread_bytes >= share {
             self.paused = true;
             log.pause(&self.partition);
-        } else if self.paused && self.unread_bytes <= share / 2 {
+        } else if self.paused && self.unread_bytes <= share / 2 && !is_planted(Bug::ResumeForgotten) {
             self.paused = false;
             log.resume(&self.partition);
         }

@@ -1,7 +1,9 @@
-//! Drives one service over a broker in memory: feed events, run, look at what it emitted and what it keeps.
+//! Drives one service without a broker: send events, let time pass, crash it, look at what it emitted and what it keeps.
 
+use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use serde::de::DeserializeOwned;
@@ -9,105 +11,219 @@ use tidemill_core::code::Coded;
 use tidemill_core::codec::Codec;
 use tidemill_core::event::Event;
 use tidemill_core::headers;
-use tidemill_core::ports::{Broker, Clock, Subscription};
+use tidemill_core::ports::{Broker, Clock, Entry, KeyRange, LogEvent, NoObserver, Start, Subscription};
 use tidemill_core::publisher::{Publication, Publisher};
+use tidemill_core::record::Record;
 use tidemill_core::service::{Service, ServiceBuilder};
-use tidemill_core::state::{Cell, ScopeKey, decode};
+use tidemill_core::state::{Cell, Map, MapKey, ScopeKey, decode};
+use tidemill_core::time::Timestamp;
 use tidemill_core::worker::{Left, Ports, Worker};
+use tidemill_embedded::{Embedded, Settings};
 
-use crate::fakes::{Executor, Inline, Recorder, Scripted, Seeded, Shape, VirtualClock, block_on};
+use crate::fakes::{Executor, Inline, Seeded, VirtualClock, block_on};
 
-/// The source that fed events name.
+/// The source that sent events name.
 const SOURCE: &str = "/test";
+/// The seed of what is random in a service under test.
+const SEED: u64 = 1;
+/// Who reads topics for the test.
+const READER: &str = "the-test";
 
-/// One service on a broker of its own, whose topics have one partition: what is fed keeps its order across keys. Time is
-/// virtual, chance is seeded, so a test repeats exactly.
-pub struct Driver {
-    service: Arc<Service>,
+type Ended = Result<Left, Coded>;
+
+/// One service on `memory:`, in a test. Its topics have one partition, so what is sent keeps its order across keys. Time is
+/// virtual and chance is seeded: a test repeats exactly.
+pub struct TestDriver {
+    build: Box<dyn Fn() -> ServiceBuilder>,
+    name: Arc<str>,
+    inputs: Vec<Arc<str>>,
     clock: Arc<VirtualClock>,
-    broker: Scripted,
-    fed: u64,
+    broker: Arc<Embedded>,
+    executor: Executor<'static, Ended>,
+    /// The worker that runs, or ran last.
+    worker: Option<usize>,
+    sent: u64,
 }
 
-impl Driver {
-    /// Puts a service on a broker of its own. Panics when the declaration contradicts itself.
-    pub fn new(service: ServiceBuilder) -> Self {
-        let service = service.build().expect("a sound service");
+impl TestDriver {
+    /// Starts a service. The function is called again for every restart, as a process would build its service again. Panics
+    /// when the declaration contradicts itself.
+    pub fn new(service: impl Fn() -> ServiceBuilder + 'static) -> Self {
         let clock = VirtualClock::new();
-        let broker = Scripted::new(&clock, Shape::Batch);
-        for topic in service.input_topics().chain(service.output_topics()) {
-            broker.create(topic, 1);
+        let broker = Embedded::memory(&Settings::default(), clock.clone());
+        let first = build(&service);
+        for topic in first.input_topics().chain(first.output_topics()) {
+            let created = broker.topics().create(topic, 1).now_or_never().expect("`memory:` answers at once");
+            created.unwrap_or_else(|error| panic!("{error}"));
         }
-        Self { service: Arc::new(service), clock, broker, fed: 0 }
+        Self {
+            build: Box::new(service),
+            name: Arc::clone(first.name()),
+            inputs: first.input_topics().cloned().collect(),
+            executor: Executor::new(Arc::clone(&clock)),
+            clock,
+            broker,
+            worker: None,
+            sent: 0,
+        }
     }
 
-    /// Publishes an event to its topic, as if it happened now. Panics when the service does not read the topic.
-    pub fn feed<E: Event>(&mut self, event: &E) {
-        self.fed += 1;
-        let (id, time) = (self.fed.to_string(), self.clock.now());
-        let mut publisher = Publisher::new(Arc::new(self.broker.clone()), SOURCE);
-        let answer = block_on(&self.clock, async {
+    /// Sends an event and waits until the service is done with it and all before it; time passes where handlers wait. Panics
+    /// when the service stops instead, with the reason.
+    pub fn send<E: Event>(&mut self, event: E) {
+        self.try_send(event).unwrap_or_else(|error| panic!("the service stopped: {error}"));
+    }
+
+    /// As [`TestDriver::send`], for a service that may stop: tells why it did. The next event finds it started again.
+    #[expect(clippy::needless_pass_by_value, reason = "an event that is sent is gone; a test reads better so")]
+    pub fn try_send<E: Event>(&mut self, event: E) -> Result<(), Coded> {
+        self.sent += 1;
+        let (id, time) = (self.sent.to_string(), self.clock.now());
+        let mut publisher = Publisher::new(self.broker.clone(), SOURCE);
+        let sent = block_on(&self.clock, async {
             publisher.declare::<E>().await?;
-            publisher.publish(Publication { event, id: &id, time })?;
+            publisher.publish(Publication { event: &event, id: &id, time })?;
             publisher.flush().await
         });
-        answer.expect("an event of a topic that the service reads");
+        sent.unwrap_or_else(|error| panic!("the event cannot be sent: {error}"));
+        self.settle()
     }
 
-    /// Runs the service until it has done and committed everything, or with the error that stopped it. Each run is a new
-    /// worker that begins with what is committed, as after a crash.
-    pub fn run(&self) -> Result<(), Coded> {
-        let mut executor = Executor::new(Arc::clone(&self.clock));
-        let worker = executor.spawn(self.worker());
-        let done = |executor: &Executor<'_, _>| self.behind() == 0 || !executor.is_running(worker);
-        executor.run_until(done).expect("a handler waits for something that never comes");
-        executor.result(worker).map_or(Ok(()), |ended| ended.clone().map(drop))
+    /// Lets the service run until it has done and committed everything, or with the error that stopped it.
+    fn settle(&mut self) -> Result<(), Coded> {
+        let worker = self.running();
+        let (broker, name, inputs) = (Arc::clone(&self.broker), Arc::clone(&self.name), self.inputs.clone());
+        let done = move |executor: &Executor<'_, Ended>| {
+            let lag = broker.lag(&name, &inputs).now_or_never().expect("`memory:` answers at once");
+            let is_behind = lag.expect("the topics are there").iter().any(|lag| lag.records > 0);
+            !executor.is_running(worker) || !is_behind
+        };
+        self.executor.run_until(done).expect("a handler waits for something that never comes");
+        self.executor.result(worker).map_or(Ok(()), |ended| ended.clone().map(drop))
     }
 
-    /// All events of a type in its topic, in order, those that were fed included.
-    pub fn events<E: Event>(&self) -> Vec<E> {
-        let codec = E::Codec::open().expect("the schema fits the type");
-        let records = self.broker.records(E::TOPIC).into_iter().flatten();
-        let of_type = records.filter(|record| record.headers.get(headers::TYPE) == Some(E::NAME.as_bytes()));
-        of_type.map(|record| codec.decode(&record.value.unwrap_or_default()).expect("an event of its type")).collect()
-    }
-
-    /// The committed value of a cell of one key of a handler.
-    pub fn get<T: DeserializeOwned>(&self, handler: &str, key: &str, cell: Cell<T>) -> Option<T> {
-        let states = self.broker.states(self.service.name(), 0);
-        let found = states.iter().find(|(name, _)| {
-            let name = ScopeKey::parse(name).expect("a state key");
-            (name.handler, name.key, name.name) == (handler, key.as_bytes(), cell.name()) && name.entry.is_none()
+    /// The worker, started if there is none.
+    fn running(&mut self) -> usize {
+        if let Some(worker) = self.worker.filter(|worker| self.executor.is_running(*worker)) {
+            return worker;
+        }
+        let (service, broker) = (Arc::new(build(&*self.build)), Arc::clone(&self.broker));
+        let ports = Ports {
+            clock: self.clock.clone(),
+            random: Rc::new(Seeded::new(SEED)),
+            blocking: Arc::new(Inline),
+            observer: Arc::new(NoObserver),
+            heartbeat: Arc::default(),
+        };
+        let worker = self.executor.spawn(async move {
+            let (group, topics) = (Arc::clone(service.name()), service.input_topics().cloned().collect());
+            let member = broker.join(Subscription { group, member: "driver".into(), topics })?;
+            Worker::open(service, member, &*broker, ports).await?.run(std::future::pending()).await
         });
+        self.worker = Some(worker);
+        worker
+    }
+
+    /// Ends the process where it stands and starts the service again. What was committed is there; the rest never was.
+    pub fn crash_and_restart(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            self.executor.crash(worker);
+        }
+        self.settle().unwrap_or_else(|error| panic!("the service stopped: {error}"));
+    }
+
+    /// Lets time pass, and what is due in it happen.
+    pub fn advance(&mut self, by: Duration) {
+        let until = self.clock.passed() + by;
+        self.running();
+        self.executor.settle();
+        while let Some(alarm) = self.clock.next_alarm().filter(|alarm| self.clock.passed() + *alarm <= until) {
+            self.clock.advance(alarm);
+            self.executor.settle();
+        }
+        self.clock.advance(until.saturating_sub(self.clock.passed()));
+        self.executor.settle();
+    }
+
+    /// The time of the service's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// All events of a type that the service emitted, in the order of their topic.
+    pub fn emitted<E: Event>(&self) -> Vec<E> {
+        let codec = E::Codec::open().unwrap_or_else(|error| panic!("{error}"));
+        let records = self.records(E::TOPIC).into_iter();
+        let ours = records.filter(|record| {
+            let is_type = record.headers.get(headers::TYPE) == Some(E::NAME.as_bytes());
+            is_type && record.headers.get(headers::SOURCE) != Some(SOURCE.as_bytes())
+        });
+        ours.map(|record| codec.decode(&record.value.unwrap_or_default()).expect("an event of its type")).collect()
+    }
+
+    /// All records of a topic.
+    fn records(&self, topic: &str) -> Vec<Record> {
+        let subscription = Subscription { group: READER.into(), member: READER.into(), topics: vec![topic.into()] };
+        let Ok(mut member) = self.broker.join(subscription) else { return Vec::new() };
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut batches = Vec::new();
+        while let std::task::Poll::Ready(polled) = member.log.poll(&mut cx, usize::MAX, &mut batches) {
+            if let Some(LogEvent::Assigned { partitions, .. }) = polled.expect("`memory:` can be read") {
+                member.log.start(&partitions[0], Start::Earliest).expect("`memory:` can be read");
+            }
+        }
+        batches.into_iter().flat_map(|batch| batch.records).collect()
+    }
+
+    /// What a handler keeps for a key.
+    pub fn state(&self, handler: &str, key: &str) -> KeyState {
+        let mut entries = self.all_state();
+        entries.retain(|(name, _)| {
+            let place = ScopeKey::parse(name).expect("a state key");
+            (place.handler, place.key) == (handler, key.as_bytes())
+        });
+        KeyState(entries)
+    }
+
+    /// How many cells and map entries the service keeps in all.
+    pub fn entries(&self) -> usize {
+        self.all_state().len()
+    }
+
+    fn all_state(&self) -> Vec<Entry> {
+        let all = KeyRange { start: Bound::Unbounded, end: Bound::Unbounded };
+        let state = self.broker.state(&self.name, 0, &all, usize::MAX).now_or_never();
+        state.expect("`memory:` answers at once").expect("`memory:` can be read")
+    }
+}
+
+fn build(service: &dyn Fn() -> ServiceBuilder) -> Service {
+    service().build().unwrap_or_else(|error| panic!("the service cannot be built: {error}"))
+}
+
+/// The committed state of one key of a handler.
+pub struct KeyState(Vec<Entry>);
+
+impl KeyState {
+    /// The value of a cell, if it is set. Panics when it is not a `T`.
+    pub fn get<T: DeserializeOwned>(&self, cell: Cell<T>) -> Option<T> {
+        let found = self.named(cell.name()).find(|(entry, _)| entry.is_none());
         found.map(|(_, value)| decode(value).expect("a value of its type"))
     }
 
-    /// How many entries the service keeps in all.
-    pub fn entries(&self) -> usize {
-        self.broker.states(self.service.name(), 0).len()
-    }
-
-    fn worker(&self) -> impl Future<Output = Result<Left, Coded>> + use<> {
-        let (service, broker) = (Arc::clone(&self.service), self.broker.clone());
-        let ports = Ports {
-            clock: self.clock.clone(),
-            random: Rc::new(Seeded::new(1)),
-            blocking: Arc::new(Inline),
-            observer: Arc::new(Recorder::default()),
-            heartbeat: Arc::default(),
+    /// The entries of a map, in order. Panics when they are not `K` to `V`.
+    pub fn map<K: MapKey, V: DeserializeOwned>(&self, map: Map<K, V>) -> Vec<(K, V)> {
+        let entries = self.named(map.name()).filter_map(|(entry, value)| Some((entry?, value)));
+        let read = |(entry, value): (&[u8], &[u8])| {
+            (K::decode(entry).expect("a key of its type"), decode(value).expect("a value of its type"))
         };
-        async move {
-            let topics = service.input_topics().cloned().collect();
-            let member =
-                broker.join(Subscription { group: service.name().clone(), member: "driver".into(), topics })?;
-            Worker::open(service, member, &broker, ports).await?.run(std::future::pending()).await
-        }
+        entries.map(read).collect()
     }
 
-    /// How many records are not done and committed.
-    fn behind(&self) -> u64 {
-        let topics: Vec<Arc<str>> = self.service.input_topics().cloned().collect();
-        let lag = self.broker.lag(self.service.name(), &topics).now_or_never().expect("the fake never waits");
-        lag.expect("the topics are there").iter().map(|lag| lag.records).sum()
+    fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (Option<&'a [u8]>, &'a [u8])> {
+        self.0.iter().filter_map(move |(key, value)| {
+            let place = ScopeKey::parse(key).expect("a state key");
+            (place.name == name).then_some((place.entry, &value[..]))
+        })
     }
 }

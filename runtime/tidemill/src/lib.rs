@@ -31,3 +31,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/GUIDE.md")]
 struct Guide;
+
+/// The examples of the page on tests, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/TESTING.md")]
+struct Testing;

@@ -13,6 +13,7 @@ use crate::code::{Code, Coded};
 use crate::handler::HandlerError;
 use crate::headers::{self, Headers};
 use crate::limits::KEY_LIMIT;
+use crate::planted::{Bug, is_planted};
 use crate::ports::{Committing, Entry, KeyRange};
 use crate::record::Position;
 use crate::state::{Cell, cell_suffix, decode, encode};
@@ -38,6 +39,11 @@ impl<'a> Metadata<'a> {
     /// Where the record stands.
     pub fn position(&self) -> Position {
         self.unit.position()
+    }
+
+    /// The name of the handler that takes it.
+    pub fn handler(&self) -> &'a str {
+        &self.unit.registered().name
     }
 
     /// The record's own timestamp.
@@ -186,13 +192,15 @@ impl<'a> Context<'a> {
             return self.grounded(value);
         }
         let (home, id) = (&self.unit.home, self.unit.state.as_ref().expect("a state key was made of it"));
-        if let Some(value) = home.memory.borrow_mut().get(id, &suffix) {
+        let known = home.memory.borrow_mut().get(id, &suffix);
+        if let Some(value) = known.filter(|_| !is_planted(Bug::OverlayIgnored)) {
             return Ok(value);
         }
         let Committing::Batch(commits) = &home.env.commits else {
             unreachable!("units that commit have a transaction")
         };
-        match commits.get(home.shard, &key) {
+        let shard = if is_planted(Bug::OtherShardsState) { home.shard ^ 1 } else { home.shard };
+        match commits.get(shard, &key) {
             Ok(value) => {
                 home.memory.borrow_mut().remember(id, suffix.into(), value.clone());
                 Ok(value)

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
+use crate::planted::{Bug, is_planted};
 use crate::ports::{Change, KeyRange};
 use crate::state::{Ordered, Scope};
 
@@ -158,6 +159,7 @@ impl Memory {
                 key: Scope::key(&handler_name(id.handler), &id.key).with_suffix(suffix),
                 value: value_of(id, suffix),
             })
+            .filter(|change| change.value.is_some() || !is_planted(Bug::RemovalForgotten))
             .collect()
     }
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 use crate::code::Coded;
+use crate::planted::{Bug, is_planted, strikes};
 use crate::ports::{Answer, CommitBatch, Committed, Committing};
 use crate::retry::COMMIT_RETRY;
 use crate::shard::Shard;
@@ -111,6 +112,10 @@ impl Worker {
         }
         let fresh = self.env.outputs();
         let outputs = std::mem::replace(&mut self.gathered.outputs, fresh);
+        if strikes(Bug::OutputsBeforeCommit) {
+            self.committer.begin(Arc::new(CommitBatch { shards: Vec::new(), outputs, units: 0 }));
+            return true;
+        }
         let units = std::mem::take(&mut self.gathered.units);
         let shards = self.shards.values_mut().filter(|shard| shard.is_dirty()).map(Shard::freeze).collect();
         self.committer.since = None;
@@ -130,6 +135,11 @@ impl Worker {
     fn answered(&mut self, answer: Answer) -> Result<(), Coded> {
         let Phase::UnderWay { batch, began, .. } = std::mem::replace(&mut self.committer.phase, Phase::Idle) else {
             unreachable!("only a commit under way is answered")
+        };
+        let answer = match answer {
+            Answer::Unknown(_) if is_planted(Bug::UnknownTakenForCommitted) => Answer::Committed,
+            Answer::Unknown(cause) if is_planted(Bug::UnknownTakenForRefused) => Answer::NotCommitted(cause),
+            answer => answer,
         };
         match answer {
             Answer::Committed => {
@@ -184,7 +194,9 @@ impl Worker {
         }
         let units = std::mem::take(&mut self.gathered.units) + self.committer.give_up_waiting();
         self.left_uncommitted(units);
-        self.gathered.outputs.clear();
+        if !is_planted(Bug::OutputsSurviveRestart) {
+            self.gathered.outputs.clear();
+        }
         self.committer.since = None;
         self.ownership.read_again();
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 use crate::code::{Code, Coded};
+use crate::planted::{Bug, is_planted};
 use crate::ports::{Answer, Committing, Generation, LogEvent, Start};
 use crate::progress::Progress;
 use crate::record::TopicPartition;
@@ -90,7 +91,7 @@ impl Ownership {
     fn whole(&self, shard: u32) -> Result<(Vec<TopicPartition>, Generation), Vec<TopicPartition>> {
         let wanted = self.topics.iter().map(|topic| TopicPartition::new(Arc::clone(topic), shard));
         let (held, missing): (Vec<_>, Vec<_>) = wanted.partition(|partition| self.held.contains_key(partition));
-        if !missing.is_empty() {
+        if !missing.is_empty() && (held.is_empty() || !is_planted(Bug::PartialShardRuns)) {
             return Err(missing);
         }
         let generation = held.iter().map(|partition| self.held[partition]).max().unwrap_or_default();
@@ -120,6 +121,9 @@ impl Worker {
 
     /// Begins to drain the shard of a partition that goes to somebody else.
     fn revoke(&mut self, partition: TopicPartition, patience: Duration) {
+        if is_planted(Bug::RevokeForgotten) {
+            return self.log.release(&[partition]);
+        }
         let number = partition.partition;
         self.ownership.loading.remove(&number);
         let waiting = self.shards.get_mut(&number).map_or(0, Shard::forget_unstarted);
@@ -144,7 +148,7 @@ impl Worker {
             self.ownership.leaving.remove(&partition.partition);
             ran |= self.shards.contains_key(&partition.partition);
         }
-        if ran {
+        if ran && !is_planted(Bug::LateCompletion) {
             let names: Vec<String> = partitions.iter().map(ToString::to_string).collect();
             let message = format!("{} went to another instance without a drain", names.join(", "));
             self.restart(&Answer::Fenced(Coded::new(Code::FENCED, message)));
@@ -235,6 +239,10 @@ impl Worker {
             }
             let interrupted = shard.interrupt();
             leaving.interrupted += interrupted;
+            if interrupted > 0 && is_planted(Bug::InterruptedFails) {
+                self.end(Err(Coded::new(Code::HANDLER_FAILED, "a unit was interrupted")));
+                return true;
+            }
             let all_interrupted = leaving.interrupted;
             let is_clean = !shard.is_dirty() && self.committer.is_idle();
             self.left_interrupted(interrupted);

@@ -86,28 +86,38 @@ impl<'a, T> Executor<'a, T> {
         }
     }
 
-    /// Polls every task that was woken once. Tells whether there was any.
-    pub fn turn(&mut self) -> bool {
-        let mut any = false;
-        for state in &mut self.tasks {
-            let State::Running(task) = state else { continue };
-            if !task.flag.0.swap(false, Ordering::SeqCst) {
-                continue;
-            }
-            any = true;
-            self.polls += 1;
-            let waker = Arc::clone(&task.flag).into();
-            let polled = catch_unwind(AssertUnwindSafe(|| task.future.as_mut().poll(&mut Context::from_waker(&waker))));
-            match polled {
-                Ok(Poll::Pending) => {}
-                Ok(Poll::Ready(result)) => *state = State::Ended(result),
-                Err(payload) => {
-                    rethrow_unless_crash(payload);
-                    *state = State::Gone;
-                }
+    /// The tasks that were woken since they were last polled.
+    pub fn woken(&self) -> impl Iterator<Item = usize> {
+        self.tasks.iter().enumerate().filter_map(|(number, state)| match state {
+            State::Running(task) => task.flag.0.load(Ordering::SeqCst).then_some(number),
+            State::Ended(_) | State::Gone => None,
+        })
+    }
+
+    /// Polls a task if it was woken. Tells whether it was.
+    pub fn poll(&mut self, task: usize) -> bool {
+        let state = &mut self.tasks[task];
+        let State::Running(running) = state else { return false };
+        if !running.flag.0.swap(false, Ordering::SeqCst) {
+            return false;
+        }
+        self.polls += 1;
+        let waker = Arc::clone(&running.flag).into();
+        let polled = catch_unwind(AssertUnwindSafe(|| running.future.as_mut().poll(&mut Context::from_waker(&waker))));
+        match polled {
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(result)) => *state = State::Ended(result),
+            Err(payload) => {
+                rethrow_unless_crash(payload);
+                *state = State::Gone;
             }
         }
-        any
+        true
+    }
+
+    /// Polls every task that was woken once. Tells whether there was any.
+    pub fn turn(&mut self) -> bool {
+        (0..self.tasks.len()).fold(false, |any, task| self.poll(task) | any)
     }
 
     /// Lets tasks run until none of them is woken; time stands still.

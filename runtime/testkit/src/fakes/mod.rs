@@ -7,6 +7,7 @@ mod executor;
 mod inline;
 mod recorder;
 mod scripted;
+mod switch;
 
 pub use chance::Seeded;
 pub use clock::VirtualClock;
@@ -14,3 +15,4 @@ pub use executor::{Crash, Executor, Stalled, block_on};
 pub use inline::Inline;
 pub use recorder::{Recorder, Seen};
 pub use scripted::{Plan, Ruling, Scripted, Shape};
+pub use switch::Switch;

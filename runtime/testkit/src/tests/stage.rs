@@ -1,10 +1,8 @@
 //! A service whose records say what their handling does, on a scripted broker, and what must hold of it at any moment.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -21,35 +19,12 @@ use tidemill_core::state::{Cell, ScopeKey, decode};
 use tidemill_core::worker::{Left, Ports, Worker};
 
 use super::work::{COUNT, HISTORY, Note, Other, Outcome, Task, Work};
-use crate::fakes::{Executor, Inline, Recorder, Scripted, Seeded, Shape, VirtualClock};
+use crate::fakes::{Executor, Inline, Recorder, Scripted, Seeded, Shape, Switch, VirtualClock};
 
 /// The service's name, and its group's.
 pub(crate) const GROUP: &str = "work";
 pub(crate) const IN: &str = "tasks";
 pub(crate) const OUT: &str = "results";
-
-/// Asks a worker to stop.
-#[derive(Clone, Default)]
-pub(crate) struct Switch(Arc<Mutex<(bool, Option<Waker>)>>);
-
-impl Switch {
-    pub(crate) fn stop(&self) {
-        let mut state = self.0.lock().expect("no test panics here");
-        state.0 = true;
-        if let Some(waker) = state.1.take() {
-            waker.wake();
-        }
-    }
-
-    async fn stopped(self) {
-        poll_fn(|cx| {
-            let mut state = self.0.lock().expect("no test panics here");
-            state.1 = Some(cx.waker().clone());
-            if state.0 { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-    }
-}
 
 /// What a worker's task ends with.
 pub(crate) type Ended = Result<Left, Coded>;
