@@ -19,11 +19,11 @@ fn make(folder: &Path) {
     let runtime = root().join("runtime");
     let manifest = format!(
         "[package]\nname = \"own_crate\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
-         [dependencies]\nserde = {{ version = \"1\", features = [\"derive\"] }}\ntidemill = {{ path = {:?} }}\n\n\
-         [dev-dependencies]\ntidemill-testkit = {{ path = {:?} }}\n\n\
+         [dependencies]\nserde = {{ version = \"1\", features = [\"derive\"] }}\ntidemill = {{ path = \"{}\" }}\n\n\
+         [dev-dependencies]\ntidemill-testkit = {{ path = \"{}\" }}\n\n\
          [profile.dev]\ndebug = \"line-tables-only\"\n\n[workspace]\n",
-        runtime.join("tidemill"),
-        runtime.join("testkit"),
+        runtime.join("tidemill").display(),
+        runtime.join("testkit").display(),
     );
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
