@@ -46,6 +46,7 @@ const EVERYWHERE: &[&str] = &[
     "foldhash",
     "futures-channel",
     "futures-util",
+    "hashbrown",
     "proptest",
     "serde",
     "serde_bytes",

@@ -75,6 +75,23 @@ impl Headers {
         self.iter().find_map(|(found, value)| if found == name { value } else { None })
     }
 
+    /// As [`Headers::get`] for several names, in one pass.
+    pub fn get_all<'a, const N: usize>(&'a self, names: [&str; N]) -> [Option<&'a [u8]>; N] {
+        let (mut found, mut missing) = ([None; N], N);
+        for (name, value) in self {
+            let Some(value) = value else { continue };
+            let place = names.iter().position(|wanted| *wanted == name);
+            if let Some(place) = place.filter(|place| found[*place].is_none()) {
+                found[place] = Some(value);
+                missing -= 1;
+                if missing == 0 {
+                    break;
+                }
+            }
+        }
+        found
+    }
+
     /// The value of the first header of that name, where it is UTF-8 text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(|value| std::str::from_utf8(value).ok())

@@ -51,12 +51,15 @@ impl fmt::Display for EventId {
 pub struct IdBase(u128);
 
 impl IdBase {
-    /// Derives the base of the unit that `handler` of `service` runs because of `cause`.
-    pub fn of(service: &str, handler: &str, cause: &[u8]) -> Self {
+    /// Derives the base of the unit that `handler` of `service` runs because of `cause`, which is given in pieces.
+    pub fn of(service: &str, handler: &str, cause: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
-        for part in [service.as_bytes(), handler.as_bytes(), cause] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
+        for part in [&[service.as_bytes()][..], &[handler.as_bytes()], cause] {
+            let length: usize = part.iter().map(|piece| piece.len()).sum();
+            hash.update((length as u64).to_le_bytes());
+            for piece in part {
+                hash.update(piece);
+            }
         }
         let digest = hash.finalize();
         let (head, _) = digest.split_first_chunk::<16>().expect("a digest of 32 bytes");

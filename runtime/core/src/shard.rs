@@ -322,7 +322,7 @@ impl Shard {
     /// Freezes what completed units did for a commit.
     pub(crate) fn freeze(&mut self) -> ShardCommit {
         let env = Rc::clone(&self.home.env);
-        let name_of = |handler: usize| env.service.handlers[handler].name.clone();
+        let name_of = |handler: usize| &*env.service.handlers[handler].name;
         let late = is_planted(Bug::LateCompletion);
         self.dirty = strikes(Bug::ProgressBeforeState);
         ShardCommit {

@@ -23,7 +23,7 @@ use crate::ports::{Answer, Change, Committing, Generation, Retrying, UnitEffects
 use crate::record::{Position, Record, TopicPartition};
 use crate::retry::COMMIT_RETRY;
 use crate::service::{Registered, Way};
-use crate::state::{Memory, Ordered, Scope, StateId};
+use crate::state::{Memory, Ordered, StateId, state_key};
 use crate::time::Timestamp;
 use crate::worker::Env;
 
@@ -90,7 +90,7 @@ impl Unit {
     /// The full state key of a cell or map entry.
     pub(crate) fn state_key(&self, suffix: &[u8]) -> Option<Bytes> {
         let key = &self.state.as_ref()?.key;
-        Some(Scope::key(&self.registered().name, key).with_suffix(suffix))
+        Some(state_key(&self.registered().name, key, suffix))
     }
 
     /// Forgets what the attempt before did, and begins the next.

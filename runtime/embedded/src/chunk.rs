@@ -53,11 +53,15 @@ impl Builder {
         self.count += 1;
     }
 
-    pub(crate) fn finish(mut self, appended: Timestamp) -> Chunk {
+    /// The chunk, which has no byte to spare; the next one begins in the same memory.
+    pub(crate) fn finish(&mut self, appended: Timestamp) -> Chunk {
         self.bytes[0] = FORM;
         self.bytes[APPENDED].copy_from_slice(&appended.as_millis().to_le_bytes());
         self.bytes[COUNT].copy_from_slice(&self.count.to_le_bytes());
-        Chunk { bytes: self.bytes.into(), count: self.count }
+        let chunk = Chunk { bytes: Bytes::copy_from_slice(&self.bytes), count: self.count };
+        self.bytes.truncate(HEAD);
+        self.count = 0;
+        chunk
     }
 }
 

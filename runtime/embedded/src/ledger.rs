@@ -94,8 +94,8 @@ impl Ledger {
             let append = &mut appends[place];
             append.last.push(&output);
             if append.last.len() >= self.chunk_bytes {
-                let full = std::mem::replace(&mut append.last, Builder::new());
-                append.full.push(full.finish(self.now()));
+                let chunk = append.last.finish(self.now());
+                append.full.push(chunk);
             }
         }
         Ok(Appends(appends))
@@ -123,7 +123,7 @@ impl Ledger {
             return Answer::Fenced(cause);
         }
         let mut grown = Vec::with_capacity(appends.0.len());
-        for Append { topic, partition, full, last } in appends.0 {
+        for Append { topic, partition, full, mut last } in appends.0 {
             let (mut end, mut bytes) = (topic.partitions[partition as usize].end(), 0);
             let last = (!last.is_empty()).then(|| last.finish(now));
             for chunk in full.into_iter().chain(last) {

@@ -56,9 +56,9 @@ impl Unit {
             return base;
         }
         let (service, handler) = (&self.home.env.service.name, &self.registered().name);
-        let base = match (self.record.headers.get(headers::SOURCE), self.record.headers.get(headers::ID)) {
-            (source, Some(id)) => IdBase::of(service, handler, &[source.unwrap_or_default(), b"\0", id].concat()),
-            (_, None) => IdBase::of(service, handler, self.own_id().as_bytes()),
+        let base = match self.record.headers.get_all([headers::SOURCE, headers::ID]) {
+            [source, Some(id)] => IdBase::of(service, handler, &[source.unwrap_or_default(), b"\0", id]),
+            [_, None] => IdBase::of(service, handler, &[self.own_id().as_bytes()]),
         };
         *self.id_base.insert(base)
     }
@@ -94,14 +94,15 @@ impl Unit {
         let key = event.key();
         let address = self.address(topic, key.as_deref());
         let own_id;
-        let cause = if let Some(id) = self.record.headers.get(headers::ID) {
+        let wanted = [headers::ID, headers::CORRELATION_ID, headers::TRACE_PARENT];
+        let [id_header, correlation, trace] = self.record.headers.get_all(wanted);
+        let cause = if let Some(id) = id_header {
             id
         } else {
             own_id = self.own_id();
             own_id.as_bytes()
         };
-        let correlation = self.record.headers.get(headers::CORRELATION_ID).unwrap_or(cause);
-        let trace = self.record.headers.get(headers::TRACE_PARENT);
+        let correlation = correlation.unwrap_or(cause);
         let lineage = |block: &mut Vec<u8>| {
             headers::write(block, headers::CORRELATION_ID, Some(correlation));
             headers::write(block, headers::CAUSATION_ID, Some(cause));

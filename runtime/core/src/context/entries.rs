@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::context::Context;
 use crate::handler::HandlerError;
 use crate::ports::KeyRange;
-use crate::state::{Map, MapKey, decode, encode, map_suffix};
+use crate::state::{Map, MapKey, decode, map_suffix};
 
 /// The entries of one map under the key of the record.
 pub struct Entries<'c, 'a, K, V> {
@@ -25,10 +25,10 @@ impl<'a> Context<'a> {
 }
 
 impl<K: MapKey, V> Entries<'_, '_, K, V> {
-    fn suffix(&self, key: &K) -> Vec<u8> {
+    fn suffix(&self, key: &K) -> Bytes {
         let mut suffix = map_suffix(self.map.name());
         key.encode(&mut suffix);
-        suffix
+        suffix.into()
     }
 
     /// Removes an entry. One that is not there is fine.
@@ -41,8 +41,8 @@ impl<K: MapKey, V> Entries<'_, '_, K, V> {
     fn key_range(&self, range: &impl RangeBounds<K>) -> KeyRange {
         let whole = KeyRange::prefix(map_suffix(self.map.name()).into());
         let bound = |bound: Bound<&K>, otherwise: Bound<Bytes>| match bound {
-            Bound::Included(key) => Bound::Included(self.suffix(key).into()),
-            Bound::Excluded(key) => Bound::Excluded(self.suffix(key).into()),
+            Bound::Included(key) => Bound::Included(self.suffix(key)),
+            Bound::Excluded(key) => Bound::Excluded(self.suffix(key)),
             Bound::Unbounded => otherwise,
         };
         KeyRange { start: bound(range.start_bound(), whole.start), end: bound(range.end_bound(), whole.end) }
@@ -52,7 +52,7 @@ impl<K: MapKey, V> Entries<'_, '_, K, V> {
     pub async fn clear(&mut self) -> Result<(), HandlerError> {
         let range = self.key_range(&..);
         for (suffix, _) in self.cx.read_range(range, usize::MAX).await? {
-            self.cx.write(suffix.into(), None);
+            self.cx.write(suffix, None);
         }
         Ok(())
     }
@@ -62,8 +62,8 @@ impl<K: MapKey, V: Serialize> Entries<'_, '_, K, V> {
     /// Sets an entry.
     pub fn insert(&mut self, key: &K, value: &V) {
         let suffix = self.suffix(key);
-        match encode(value) {
-            Ok(bytes) => self.cx.write(suffix, Some(bytes.into())),
+        match self.cx.unit.home.env.encoded(value) {
+            Ok(bytes) => self.cx.write(suffix, Some(bytes)),
             Err(error) => {
                 let message = format!("the value for map {} cannot be written: {error}", self.map.name());
                 self.cx.fail(HandlerError::permanent(message));

@@ -16,7 +16,7 @@ use crate::limits::KEY_LIMIT;
 use crate::planted::{Bug, is_planted};
 use crate::ports::{Committing, Entry, KeyRange};
 use crate::record::Position;
-use crate::state::{Cell, cell_suffix, decode, encode};
+use crate::state::{Cell, decode};
 use crate::time::Timestamp;
 use crate::unit::Unit;
 
@@ -129,7 +129,7 @@ impl<'a> Context<'a> {
 
     /// The value of a cell of this key; `None` if it was never set.
     pub async fn get<T: DeserializeOwned>(&mut self, cell: Cell<T>) -> Result<Option<T>, HandlerError> {
-        match self.read(cell_suffix(cell.name())).await? {
+        match self.read(self.unit.home.env.cell(cell.name())).await? {
             Some(value) => self.readable(cell.name(), decode(&value)).map(Some),
             None => Ok(None),
         }
@@ -137,8 +137,8 @@ impl<'a> Context<'a> {
 
     /// Sets a cell of this key.
     pub fn set<T: Serialize>(&mut self, cell: Cell<T>, value: T) {
-        match encode(&value) {
-            Ok(bytes) => self.write(cell_suffix(cell.name()), Some(bytes.into())),
+        match self.unit.home.env.encoded(&value) {
+            Ok(bytes) => self.write(self.unit.home.env.cell(cell.name()), Some(bytes)),
             Err(error) => {
                 let message = format!("the value for cell {} cannot be written: {error}", cell.name());
                 self.fail(HandlerError::permanent(message));
@@ -148,7 +148,7 @@ impl<'a> Context<'a> {
 
     /// Removes a cell of this key.
     pub fn clear<T>(&mut self, cell: Cell<T>) {
-        self.write(cell_suffix(cell.name()), None);
+        self.write(self.unit.home.env.cell(cell.name()), None);
     }
 
     /// Something went wrong in a call that answers nothing: the attempt cannot succeed any more.
@@ -156,9 +156,9 @@ impl<'a> Context<'a> {
         self.unit.fault.get_or_insert(error);
     }
 
-    fn write(&mut self, suffix: Vec<u8>, value: Option<Bytes>) {
+    fn write(&mut self, suffix: Bytes, value: Option<Bytes>) {
         match self.check_key(&suffix) {
-            Ok(()) => self.unit.writes.insert(suffix.into(), value),
+            Ok(()) => self.unit.writes.insert(suffix, value),
             Err(error) => self.fail(error),
         }
     }
@@ -166,8 +166,8 @@ impl<'a> Context<'a> {
     /// Refuses state that could not be kept: without a key, or under one that is too long for a store. A commit would find the
     /// second too late to tell whose it is.
     fn check_key(&self, suffix: &[u8]) -> Result<(), HandlerError> {
-        let position = self.unit.position();
         let Some(state) = &self.unit.state else {
+            let position = self.unit.position();
             return Err(HandlerError::permanent(format!("{position} has no key, and only a key has state")));
         };
         let length = state.key.len() + suffix.len();
@@ -181,17 +181,18 @@ impl<'a> Context<'a> {
     }
 
     /// The newest value: written by this attempt, by a completed unit of this key, or committed.
-    async fn read(&mut self, suffix: Vec<u8>) -> Result<Option<Bytes>, HandlerError> {
+    async fn read(&mut self, suffix: Bytes) -> Result<Option<Bytes>, HandlerError> {
         if let Some(value) = self.unit.writes.get(&suffix[..]) {
             return Ok(value.clone());
         }
         self.check_key(&suffix)?;
-        let key = self.unit.state_key(&suffix).expect("it was checked");
-        if let Some(transaction) = &mut self.unit.transaction {
+        if self.unit.transaction.is_some() {
+            let key = self.unit.state_key(&suffix).expect("it was checked");
+            let transaction = self.unit.transaction.as_mut().expect("asked a line above");
             let value = transaction.get(&key).await;
             return self.grounded(value);
         }
-        let (home, id) = (&self.unit.home, self.unit.state.as_ref().expect("a state key was made of it"));
+        let (home, id) = (&self.unit.home, self.unit.state.as_ref().expect("it was checked"));
         let known = home.memory.borrow_mut().get(id, &suffix);
         if let Some(value) = known.filter(|_| !is_planted(Bug::OverlayIgnored)) {
             return Ok(value);
@@ -199,10 +200,11 @@ impl<'a> Context<'a> {
         let Committing::Batch(commits) = &home.env.commits else {
             unreachable!("units that commit have a transaction")
         };
+        let key = self.unit.state_key(&suffix).expect("it was checked");
         let shard = if is_planted(Bug::OtherShardsState) { home.shard ^ 1 } else { home.shard };
         match commits.get(shard, &key) {
             Ok(value) => {
-                home.memory.borrow_mut().remember(id, suffix.into(), value.clone());
+                home.memory.borrow_mut().remember(id, suffix, value.clone());
                 Ok(value)
             }
             failed => self.grounded(failed),

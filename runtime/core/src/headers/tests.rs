@@ -2,7 +2,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Headers, KNOWN, TYPE, read_varint, write_varint};
+use super::{Headers, ID, KNOWN, SOURCE, TIME, TYPE, read_varint, write_varint};
 
 #[test]
 fn a_block_gives_back_what_was_written() {
@@ -107,4 +107,12 @@ proptest! {
         let plain = plain.and_then(|(value, length)| Some((usize::try_from(value).ok()?, length)));
         prop_assert_eq!(found.map(|value| (value, bytes.len() - rest.len())), plain);
     }
+}
+
+#[test]
+fn several_headers_are_found_in_one_pass_as_each_by_itself() {
+    let pairs = [(ID, None), ("x", Some(&b"1"[..])), (ID, Some(b"2")), (ID, Some(b"3")), (SOURCE, Some(b"4"))];
+    let headers = Headers::from_pairs(pairs);
+    let names = [SOURCE, TIME, ID, "x"];
+    assert_eq!(headers.get_all(names), names.map(|name| headers.get(name)));
 }

@@ -105,6 +105,17 @@ impl Scope {
     }
 }
 
+/// A whole state key, from its parts.
+pub(crate) fn state_key(handler: &str, key: &[u8], suffix: &[u8]) -> Bytes {
+    // Exact for all but very long keys, so that the bytes can be taken over as they are.
+    let length = |part: &[u8]| part.len() + if part.len() < 0x80 { 1 } else { 2 };
+    let mut whole = Vec::with_capacity(length(handler.as_bytes()) + length(key) + suffix.len());
+    push_part(&mut whole, handler.as_bytes());
+    push_part(&mut whole, key);
+    whole.extend_from_slice(suffix);
+    whole.into()
+}
+
 /// The part of a state key that names a cell.
 pub fn cell_suffix(name: &str) -> Vec<u8> {
     let mut suffix = Vec::with_capacity(name.len() + 2);

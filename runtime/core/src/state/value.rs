@@ -21,10 +21,16 @@ impl Unreadable {
 
 /// Writes a value.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Unreadable> {
-    let mut bytes = vec![FORM];
-    let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
-    value.serialize(&mut serializer).map_err(|error| Unreadable(error.to_string()))?;
+    let mut bytes = Vec::new();
+    encode_into(&mut bytes, value)?;
     Ok(bytes)
+}
+
+/// Writes a value behind what is there already. Where it fails, a part of it may have been written.
+pub(crate) fn encode_into<T: Serialize>(bytes: &mut Vec<u8>, value: &T) -> Result<(), Unreadable> {
+    bytes.push(FORM);
+    let mut serializer = rmp_serde::Serializer::new(bytes).with_struct_map();
+    value.serialize(&mut serializer).map_err(|error| Unreadable(error.to_string()))
 }
 
 /// Reads a value.

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use serde::Serialize;
+
 use crate::code::{Code, Coded};
 use crate::outputs::Outputs;
 use crate::ports::{Blocking, Clock, Committing, Heartbeat, Observer, Random, Topics};
 use crate::service::Service;
+use crate::state::{Unreadable, cell_suffix, encode_into};
 use crate::time::Timestamp;
 
 /// The most output buffers that are kept for the next units; more units than that are rarely under way.
@@ -47,6 +51,10 @@ pub(crate) struct Env {
     /// The last point in time that was asked for in RFC 3339, and its text.
     time_text: RefCell<Option<(Timestamp, Rc<str>)>>,
     spare_outputs: RefCell<Vec<Outputs>>,
+    /// The cells that were used, each with the part of a state key that names it: shared by all keys.
+    cells: RefCell<Vec<(&'static str, Bytes)>>,
+    /// Where values are encoded, before their length is known.
+    scratch: RefCell<Vec<u8>>,
 }
 
 impl Env {
@@ -87,7 +95,9 @@ impl Env {
             topic_ids,
             time: Cell::new(None),
             time_text: RefCell::new(None),
-            spare_outputs: RefCell::new(Vec::new()),
+            spare_outputs: RefCell::default(),
+            cells: RefCell::default(),
+            scratch: RefCell::default(),
         })
     }
 
@@ -130,6 +140,26 @@ impl Env {
         if spare.len() < SPARE_OUTPUTS {
             spare.push(outputs);
         }
+    }
+
+    /// A state value in its stored form.
+    pub(crate) fn encoded<T: Serialize>(&self, value: &T) -> Result<Bytes, Unreadable> {
+        let mut scratch = self.scratch.take();
+        scratch.clear();
+        let encoded = encode_into(&mut scratch, value).map(|()| Bytes::copy_from_slice(&scratch));
+        self.scratch.replace(scratch);
+        encoded
+    }
+
+    /// The part of a state key that names a cell. A service has few cells, so looking for one is quick.
+    pub(crate) fn cell(&self, name: &'static str) -> Bytes {
+        let mut cells = self.cells.borrow_mut();
+        if let Some((_, suffix)) = cells.iter().find(|(known, _)| std::ptr::eq(*known, name)) {
+            return suffix.clone();
+        }
+        let suffix = Bytes::from(cell_suffix(name));
+        cells.push((name, suffix.clone()));
+        suffix
     }
 }
 
