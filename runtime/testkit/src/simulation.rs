@@ -26,6 +26,9 @@ mod run;
 mod shrink;
 mod world;
 
+#[cfg(test)]
+mod tests;
+
 use std::any::TypeId;
 use std::cell::OnceCell;
 use std::ops::Range;
