@@ -40,7 +40,16 @@ fn say(line: &str) {
     println!("{line}");
 }
 
+/// Whether somebody who runs some tests by a part of their names, or lists them, means others than this one.
+fn is_left_out() -> bool {
+    let mut arguments = env::args().skip(1);
+    arguments.any(|argument| argument == "--list" || !argument.starts_with('-') && !"simulation".contains(&argument))
+}
+
 fn main() {
+    if is_left_out() {
+        return;
+    }
     // A handler's panic is part of the play, and caught; what this program itself finds is said once.
     let planted = thread::spawn(planted::all_are_caught);
     let (report, took) = keep_promises();
