@@ -46,26 +46,42 @@ impl fmt::Display for EventId {
     }
 }
 
+/// The first 16 bytes of a digest.
+fn head(hash: Sha256) -> [u8; 16] {
+    let digest = hash.finalize();
+    *digest.split_first_chunk().expect("a digest of 32 bytes").0
+}
+
+/// What the ids of all outputs of one handler share. Short, so that most causes fit into one block of the hash with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdScope([u8; 16]);
+
+impl IdScope {
+    /// The scope of `handler` of `service`.
+    pub fn of(service: &str, handler: &str) -> Self {
+        let mut hash = Sha256::new();
+        for part in [service, handler] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        Self(head(hash))
+    }
+
+    /// The base of the unit that this handler runs because of `cause`, which is given in pieces.
+    pub fn base(self, cause: &[&[u8]]) -> IdBase {
+        let mut hash = Sha256::new_with_prefix(self.0);
+        for piece in cause {
+            hash.update(piece);
+        }
+        IdBase(u128::from_be_bytes(head(hash)))
+    }
+}
+
 /// What all outputs of one unit share; hashed once per unit, and only when the unit emits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdBase(u128);
 
 impl IdBase {
-    /// Derives the base of the unit that `handler` of `service` runs because of `cause`, which is given in pieces.
-    pub fn of(service: &str, handler: &str, cause: &[&[u8]]) -> Self {
-        let mut hash = Sha256::new();
-        for part in [&[service.as_bytes()][..], &[handler.as_bytes()], cause] {
-            let length: usize = part.iter().map(|piece| piece.len()).sum();
-            hash.update((length as u64).to_le_bytes());
-            for piece in part {
-                hash.update(piece);
-            }
-        }
-        let digest = hash.finalize();
-        let (head, _) = digest.split_first_chunk::<16>().expect("a digest of 32 bytes");
-        Self(u128::from_be_bytes(*head))
-    }
-
     /// Draw number `index` of the unit: 64 evenly distributed bits, the same whenever the unit runs again.
     pub fn draw(self, index: u64) -> u64 {
         // The finalizer of splitmix64; its input is a hash already.

@@ -8,6 +8,7 @@ use tidemill_core::code::Coded;
 use tidemill_core::ports::{Answer, BatchCommit, Change, CommitBatch, Entry, Generation, KeyRange};
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
+use tidemill_core::state::own;
 
 use crate::broker::Shared;
 use crate::layout;
@@ -64,9 +65,10 @@ impl Shared {
                 progress.encode(&mut value);
                 changes.push(Change { key: layout::progress(group, partition), value: Some(value.into()) });
             }
+            let prefix = layout::state_prefix(group, part.shard);
             let change = |change: &Change| Change {
-                key: layout::state(group, part.shard, &change.key),
-                value: change.value.clone(),
+                key: layout::state_under(&prefix, &change.key),
+                value: change.value.as_ref().map(own),
             };
             changes.extend(part.changes.iter().map(change));
         }

@@ -100,7 +100,7 @@ pub(crate) fn partition_of(key: &[u8]) -> Option<u32> {
 }
 
 /// What all state keys of one shard have in front.
-fn state_prefix(group: &str, shard: u32) -> Vec<u8> {
+pub(crate) fn state_prefix(group: &str, shard: u32) -> Vec<u8> {
     let mut key = named(STATE, group);
     key.extend_from_slice(&shard.to_be_bytes());
     key
@@ -108,7 +108,14 @@ fn state_prefix(group: &str, shard: u32) -> Vec<u8> {
 
 /// The store key of a state key.
 pub(crate) fn state(group: &str, shard: u32, key: &[u8]) -> Bytes {
-    let mut full = state_prefix(group, shard);
+    state_under(&state_prefix(group, shard), key)
+}
+
+/// As [`state`], for many keys under one [`state_prefix`].
+pub(crate) fn state_under(prefix: &[u8], key: &[u8]) -> Bytes {
+    // All of the memory that it needs at once, so that the bytes can be taken over as they are.
+    let mut full = Vec::with_capacity(prefix.len() + key.len());
+    full.extend_from_slice(prefix);
     full.extend_from_slice(key);
     full.into()
 }

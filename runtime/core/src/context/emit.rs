@@ -55,10 +55,10 @@ impl Unit {
         if let Some(base) = self.id_base {
             return base;
         }
-        let (service, handler) = (&self.home.env.service.name, &self.registered().name);
+        let ids = self.registered().ids;
         let base = match self.record.headers.get_all([headers::SOURCE, headers::ID]) {
-            [source, Some(id)] => IdBase::of(service, handler, &[source.unwrap_or_default(), b"\0", id]),
-            [_, None] => IdBase::of(service, handler, &[self.own_id().as_bytes()]),
+            [source, Some(id)] => ids.base(&[source.unwrap_or_default(), b"\0", id]),
+            [_, None] => ids.base(&[self.own_id().as_bytes()]),
         };
         *self.id_base.insert(base)
     }

@@ -75,8 +75,8 @@ impl<K: MapKey, V: Serialize> Entries<'_, '_, K, V> {
 impl<K: MapKey, V: DeserializeOwned> Entries<'_, '_, K, V> {
     /// The value of an entry.
     pub async fn get(&mut self, key: &K) -> Result<Option<V>, HandlerError> {
-        match self.cx.read(self.suffix(key)).await? {
-            Some(value) => self.cx.readable(self.map.name(), decode(&value)).map(Some),
+        match self.cx.read(self.suffix(key), decode).await? {
+            Some(value) => self.cx.readable(self.map.name(), value).map(Some),
             None => Ok(None),
         }
     }

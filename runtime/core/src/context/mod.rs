@@ -16,7 +16,7 @@ use crate::limits::KEY_LIMIT;
 use crate::planted::{Bug, is_planted};
 use crate::ports::{Committing, Entry, KeyRange};
 use crate::record::Position;
-use crate::state::{Cell, decode};
+use crate::state::{Cell, Unreadable, decode, own};
 use crate::time::Timestamp;
 use crate::unit::Unit;
 
@@ -129,8 +129,8 @@ impl<'a> Context<'a> {
 
     /// The value of a cell of this key; `None` if it was never set.
     pub async fn get<T: DeserializeOwned>(&mut self, cell: Cell<T>) -> Result<Option<T>, HandlerError> {
-        match self.read(self.unit.home.env.cell(cell.name())).await? {
-            Some(value) => self.readable(cell.name(), decode(&value)).map(Some),
+        match self.read(self.unit.home.env.cell(cell.name()), decode).await? {
+            Some(value) => self.readable(cell.name(), value).map(Some),
             None => Ok(None),
         }
     }
@@ -180,35 +180,41 @@ impl<'a> Context<'a> {
         )))
     }
 
-    /// The newest value: written by this attempt, by a completed unit of this key, or committed.
-    async fn read(&mut self, suffix: Bytes) -> Result<Option<Bytes>, HandlerError> {
+    /// What `reader` makes of the newest value: written by this attempt, by a completed unit of this key, or committed.
+    async fn read<T>(
+        &mut self,
+        suffix: Bytes,
+        reader: impl FnOnce(&[u8]) -> Result<T, Unreadable>,
+    ) -> Result<Option<Result<T, Unreadable>>, HandlerError> {
         if let Some(value) = self.unit.writes.get(&suffix[..]) {
-            return Ok(value.clone());
+            return Ok(value.as_deref().map(reader));
         }
         self.check_key(&suffix)?;
         if self.unit.transaction.is_some() {
             let key = self.unit.state_key(&suffix).expect("it was checked");
             let transaction = self.unit.transaction.as_mut().expect("asked a line above");
             let value = transaction.get(&key).await;
-            return self.grounded(value);
+            return Ok(self.grounded(value)?.as_deref().map(reader));
         }
         let (home, id) = (&self.unit.home, self.unit.state.as_ref().expect("it was checked"));
-        let known = home.memory.borrow_mut().get(id, &suffix);
-        if let Some(value) = known.filter(|_| !is_planted(Bug::OverlayIgnored)) {
-            return Ok(value);
+        let mut memory = home.memory.borrow_mut();
+        if let Some(value) = memory.get(id, &suffix).filter(|_| !is_planted(Bug::OverlayIgnored)) {
+            return Ok(value.map(|value| reader(value)));
         }
         let Committing::Batch(commits) = &home.env.commits else {
             unreachable!("units that commit have a transaction")
         };
         let key = self.unit.state_key(&suffix).expect("it was checked");
         let shard = if is_planted(Bug::OtherShardsState) { home.shard ^ 1 } else { home.shard };
-        match commits.get(shard, &key) {
-            Ok(value) => {
-                home.memory.borrow_mut().remember(id, suffix, value.clone());
-                Ok(value)
+        let value = match commits.get(shard, &key) {
+            Ok(value) => value,
+            failed => {
+                drop(memory);
+                return self.grounded(failed).map(|_| None);
             }
-            failed => self.grounded(failed),
-        }
+        };
+        memory.remember(id, suffix, value.as_ref().map(own));
+        Ok(value.as_deref().map(reader))
     }
 
     /// The first `limit` entries whose suffix lies in `range`, newest values, in order.
@@ -259,7 +265,7 @@ impl<'a> Context<'a> {
 
     /// A stored value that cannot be read stops the shard: going on would overwrite it. The record tells which key it is; the
     /// key itself may be somebody's name, and the error goes to the log.
-    fn readable<T>(&mut self, name: &str, value: Result<T, crate::state::Unreadable>) -> Result<T, HandlerError> {
+    fn readable<T>(&mut self, name: &str, value: Result<T, Unreadable>) -> Result<T, HandlerError> {
         let value = value.map_err(|error| {
             let handler = &self.unit.registered().name;
             let position = self.unit.position();

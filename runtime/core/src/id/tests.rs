@@ -1,18 +1,18 @@
 use proptest::prelude::*;
 
-use super::{EventId, IdBase};
+use super::{EventId, IdBase, IdScope};
 
 #[test]
 fn ids_repeat_for_the_same_cause_and_differ_otherwise() {
-    let base = IdBase::of("orders", "invoices", &[b"cause-1"]);
-    assert_eq!(EventId::derive(base, 0), EventId::derive(IdBase::of("orders", "invoices", &[b"cause-1"]), 0));
+    let base = IdScope::of("orders", "invoices").base(&[b"cause-1"]);
+    assert_eq!(EventId::derive(base, 0), EventId::derive(IdScope::of("orders", "invoices").base(&[b"cause-1"]), 0));
     assert_ne!(EventId::derive(base, 0), EventId::derive(base, 1));
-    assert_ne!(EventId::derive(base, 0), EventId::derive(IdBase::of("orders", "invoice", &[b"scause-1"]), 0));
+    assert_ne!(EventId::derive(base, 0), EventId::derive(IdScope::of("orders", "invoice").base(&[b"scause-1"]), 0));
 }
 
 #[test]
 fn an_id_prints_as_a_uuid_of_version_8() {
-    let text = EventId::derive(IdBase::of("a", "b", &[b"c"]), 7).to_string();
+    let text = EventId::derive(IdScope::of("a", "b").base(&[b"c"]), 7).to_string();
     let dashes: Vec<usize> = text.match_indices('-').map(|(at, _)| at).collect();
     assert_eq!((text.len(), dashes), (36, vec![8, 13, 18, 23]));
     assert_eq!(text.as_bytes()[14], b'8');
@@ -27,7 +27,7 @@ fn parts() -> impl Strategy<Value = (String, String, Vec<u8>)> {
 proptest! {
     #[test]
     fn another_unit_makes_other_ids(left in parts(), right in parts(), index: u32, other: u32) {
-        let of = |parts: &(String, String, Vec<u8>)| IdBase::of(&parts.0, &parts.1, &[&parts.2]);
+        let of = |parts: &(String, String, Vec<u8>)| IdScope::of(&parts.0, &parts.1).base(&[&parts.2]);
         let (one, two) = (EventId::derive(of(&left), index), EventId::derive(of(&right), index));
         prop_assert_eq!(left == right, one == two);
         prop_assert_eq!(index == other, one == EventId::derive(of(&left), other));

@@ -8,6 +8,7 @@ use crate::codec::Codec;
 use crate::emitted::Emitted;
 use crate::event::Event;
 use crate::handler::{Handler, Route, TypedRoute};
+use crate::id::IdScope;
 use crate::layer::Layer;
 use crate::limits::{Limits, NAME_LIMIT};
 use crate::retry::Retry;
@@ -198,6 +199,7 @@ impl ServiceBuilder {
             }
             take_inputs(&mut inputs, declared.takes, handlers.len(), &declared.name)?;
             handlers.push(Registered {
+                ids: IdScope::of(&self.name, &declared.name),
                 name: declared.name,
                 in_order: declared.in_order,
                 timeout: declared.timeout.unwrap_or(self.limits.handler_timeout),

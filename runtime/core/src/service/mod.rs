@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::emitted::Emitted;
 use crate::event::Event;
 use crate::handler::Route;
+use crate::id::IdScope;
 use crate::layer::Layer;
 use crate::limits::Limits;
 use crate::retry::Retry;
@@ -30,6 +31,8 @@ pub struct Service {
 /// A handler with everything that was declared for it.
 pub(crate) struct Registered {
     pub(crate) name: Arc<str>,
+    /// What the ids of its outputs share.
+    pub(crate) ids: IdScope,
     /// One lane for the whole partition instead of one for each key.
     pub(crate) in_order: bool,
     pub(crate) timeout: Duration,

@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 
 use crate::planted::{Bug, is_planted};
 use crate::ports::{Change, KeyRange};
-use crate::state::{Ordered, state_key};
+use crate::state::{Ordered, own, state_key};
 
 /// Roughly what an entry costs beside its bytes: its place, the handles and counters of its byte strings, and its share of
 /// what its key costs, which most entries have to themselves.
@@ -134,12 +134,12 @@ fn cost(suffix: &Bytes, value: Option<&Bytes>) -> usize {
 impl Memory {
     /// The newest value of an entry, if memory knows it: `Some(None)` is known to be absent.
     #[expect(clippy::option_option, reason = "whether it is known, and what is known, are two questions")]
-    pub(crate) fn get(&mut self, id: &StateId, suffix: &[u8]) -> Option<Option<Bytes>> {
+    pub(crate) fn get(&mut self, id: &StateId, suffix: &[u8]) -> Option<Option<&Bytes>> {
         let sweep = self.sweep;
         let place = self.states.place(id)?;
         let state = &mut self.states.kept[place];
         state.touched = sweep;
-        state.entries.get(suffix).map(|held| held.value.clone())
+        state.entries.get(suffix).map(|held| held.value.as_ref())
     }
 
     /// Remembers what the commit port answered for an entry.
@@ -203,7 +203,7 @@ impl Memory {
         for (place, suffix) in self.dirty.drain(..) {
             let state = &self.states.kept[place];
             let key = state_key(handler_name(state.id.handler), &state.id.key, &suffix);
-            let value = state.entries.get(&suffix).and_then(|held| held.value.clone());
+            let value = state.entries.get(&suffix).and_then(|held| held.value.as_ref().map(own));
             if value.is_some() {
                 self.committing_bytes += cost(&suffix, value.as_ref());
             } else {

@@ -12,4 +12,4 @@ pub use key::{MapKey, Scope, ScopeKey, cell_suffix, map_suffix};
 pub(crate) use memory::{Memory, StateId};
 pub(crate) use ordered::Ordered;
 pub(crate) use value::encode_into;
-pub use value::{Unreadable, decode, encode};
+pub use value::{Unreadable, decode, encode, own};

@@ -1,6 +1,7 @@
 //! How state values are written: a version byte of this form, then `MessagePack` with field names, so that a field can be
 //! added to a struct (with `#[serde(default)]`) and old values still read.
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,6 +18,14 @@ impl Unreadable {
     pub(crate) fn key() -> Self {
         Self("the key of an entry has another form".into())
     }
+}
+
+/// Bytes up to which a value is copied and not shared.
+const COPIED: usize = 128;
+
+/// The same value for somebody else who keeps it. Small ones are copied: sharing costs more, when both are dropped.
+pub fn own(value: &Bytes) -> Bytes {
+    if value.len() <= COPIED { Bytes::copy_from_slice(value) } else { value.clone() }
 }
 
 /// Writes a value.

@@ -109,7 +109,7 @@ impl Model {
     /// As a context reads: from memory, else what is committed, which memory remembers.
     fn read(&mut self, key: u8, suffix: u8) -> Option<Bytes> {
         if let Some(known) = self.memory.get(&id(key), &[suffix]) {
-            return known;
+            return known.cloned();
         }
         let value = self.committed.get(&(key, suffix)).cloned();
         self.memory.remember(&id(key), Bytes::from(vec![suffix]), value.clone());
