@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tidemill::code::Coded;
+use tidemill::limits::Limits;
 use tidemill::ports::Broker;
 use tidemill::prelude::*;
 use tidemill::publisher::{Publication, Publisher};
@@ -54,7 +55,9 @@ async fn count(line: &LineSold, cx: &mut Context<'_>) -> Result<(), HandlerError
 }
 
 pub(crate) fn service() -> ServiceBuilder {
-    Service::builder(NAME).on::<LineSold>("count", count).emits::<LineCounted>()
+    // All counters stay in memory.
+    let limits = Limits { state_cache: 64 * 1024 * 1024, ..Limits::default() };
+    Service::builder(NAME).limits(limits).on::<LineSold>("count", count).emits::<LineCounted>()
 }
 
 /// Publishes the input with all headers, as a program with a publisher does.

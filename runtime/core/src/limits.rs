@@ -46,7 +46,7 @@ impl Default for Limits {
             commit_bytes: 8 * MIB,
             commit_interval: Duration::from_millis(100),
             commit_linger: Duration::from_millis(2),
-            state_cache: 32 * MIB,
+            state_cache: 8 * MIB,
             handler_timeout: Duration::from_secs(30),
         }
     }

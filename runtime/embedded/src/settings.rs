@@ -27,7 +27,7 @@ impl Default for Settings {
             sync: Sync::Commit,
             retention: Retention::default(),
             drain: Duration::from_secs(10),
-            store_cache: 32 * MIB,
+            store_cache: 16 * MIB,
         }
     }
 }

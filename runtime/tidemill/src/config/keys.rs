@@ -49,7 +49,7 @@ pub(super) const KEYS: &[Key] = &[
         "commit",
         "When a commit of `embedded:` reaches the disk: before it is answered, at least this often, or when the system likes.",
     ),
-    key("store_cache", ANY_BYTES, "32MiB", "Memory that the store of `embedded:` may use for what it has read."),
+    key("store_cache", ANY_BYTES, "16MiB", "Memory that the store of `embedded:` may use for what it has read."),
     key("workers", FEW, "1", "Workers of each service in this process: threads that share its shards."),
     key("drain", SOME_TIME, "10s", "How long a worker may take to give shards up when it stops or they move."),
     key(
@@ -76,7 +76,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "limits.state_cache",
         ANY_BYTES,
-        "32MiB",
+        "8MiB",
         "Committed state kept in memory for reading it again, in each worker.",
     ),
     key("limits.handler_timeout", SOME_TIME, "30s", "How long a handler may take for one attempt."),
