@@ -2,21 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use serde::de::DeserializeOwned;
 use tidemill_core::codec::Codec;
 use tidemill_core::event::Event;
 use tidemill_core::headers;
 use tidemill_core::limits::Limits;
-use tidemill_core::ports::{Broker, LogEvent, Start, Subscription};
+use tidemill_core::ports::Broker;
 use tidemill_core::record::Record;
 use tidemill_core::service::{Service, ServiceBuilder};
 use tidemill_core::state::{Cell, ScopeKey, decode};
 use tidemill_embedded::{Embedded, Settings};
-use tidemill_testkit::fakes::VirtualClock;
+use tidemill_testkit::fakes::{VirtualClock, block_on};
+use tidemill_testkit::reading::{at_once, records};
 use tidemill_testkit::simulation::{Run, Simulation, Violation};
 
 use crate::events::{Bought, Counted, Emptied, Picked, Tick, Tock};
@@ -146,25 +145,11 @@ fn read<E: Event>(record: &Record) -> E {
 /// What `ingest` publishes of generated lines.
 fn order_lines(lines: u64) -> Vec<Record> {
     let broker: Arc<dyn Broker> = Embedded::memory(&Settings::default(), VirtualClock::new());
-    let now = |created: Result<(), _>| created.expect("`memory:` takes everything");
-    now(broker.topics().create(ingest::TOPIC, 1).now_or_never().expect("answers at once"));
+    at_once(broker.topics().create(ingest::TOPIC, 1)).expect("`memory:` takes everything");
     let survey = ingest::Survey::of(ingest::Input::Generated { lines, seed: 1 }).expect("lines are made up");
-    let clock = VirtualClock::new();
-    let published = tidemill_testkit::fakes::block_on(&clock, survey.publish(&broker, None, |_| ()));
+    let published = block_on(&VirtualClock::new(), survey.publish(&broker, None, |_| ()));
     published.expect("`memory:` takes everything");
-    let subscription = Subscription { group: "reader".into(), member: "a".into(), topics: vec![ingest::TOPIC.into()] };
-    let mut log = broker.join(subscription).expect("the topic is there").log;
-    let (mut batches, mut cx) = (Vec::new(), Context::from_waker(Waker::noop()));
-    loop {
-        match log.poll(&mut cx, usize::MAX, &mut batches) {
-            Poll::Ready(Ok(Some(LogEvent::Assigned { partitions, .. }))) => {
-                log.start(&partitions[0], Start::Earliest).expect("`memory:` can be read");
-            }
-            Poll::Ready(Ok(_)) => {}
-            Poll::Pending => return batches.into_iter().flat_map(|batch| batch.records).collect(),
-            Poll::Ready(Err(error)) => panic!("{error}"),
-        }
-    }
+    records(&*broker, ingest::TOPIC).into_iter().flatten().collect()
 }
 
 /// The cells of a service with their keys.

@@ -324,11 +324,12 @@ impl Shard {
         let env = Rc::clone(&self.home.env);
         let name_of = |handler: usize| &*env.service.handlers[handler].name;
         let late = is_planted(Bug::LateCompletion);
-        self.dirty = strikes(Bug::ProgressBeforeState);
+        let progress_first = strikes(Bug::ProgressBeforeState);
+        self.dirty = progress_first;
         ShardCommit {
             shard: self.home.shard,
             generation: if late { Generation(u64::MAX) } else { self.home.generation },
-            changes: if self.dirty { Vec::new() } else { self.home.memory.borrow_mut().freeze(name_of) },
+            changes: if progress_first { Vec::new() } else { self.home.memory.borrow_mut().freeze(name_of) },
             progress: self.sources.iter().filter_map(Source::to_commit).collect(),
         }
     }

@@ -1,33 +1,33 @@
 //! Drives one service without a broker: send events, let time pass, crash it, look at what it emitted and what it keeps.
 
-use std::ops::Bound;
-use std::rc::Rc;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use serde::de::DeserializeOwned;
 use tidemill_core::code::Coded;
 use tidemill_core::codec::Codec;
 use tidemill_core::event::Event;
 use tidemill_core::headers;
-use tidemill_core::ports::{Broker, Clock, Entry, KeyRange, LogEvent, NoObserver, Start, Subscription};
+use tidemill_core::ports::{Broker, Clock, Entry, NoObserver};
 use tidemill_core::publisher::{Publication, Publisher};
-use tidemill_core::record::Record;
 use tidemill_core::service::{Service, ServiceBuilder};
 use tidemill_core::state::{Cell, Map, MapKey, ScopeKey, decode};
 use tidemill_core::time::Timestamp;
-use tidemill_core::worker::{Left, Ports, Worker};
+use tidemill_core::worker::Left;
 use tidemill_embedded::{Embedded, Settings};
 
-use crate::fakes::{Executor, Inline, Seeded, VirtualClock, block_on};
+use crate::fakes::{Executor, VirtualClock, block_on, ports, work};
+use crate::reading::{self, at_once};
 
 /// The source that sent events name.
 const SOURCE: &str = "/test";
 /// The seed of what is random in a service under test.
 const SEED: u64 = 1;
-/// Who reads topics for the test.
-const READER: &str = "the-test";
+/// The one worker's name.
+const MEMBER: &str = "driver";
+/// The one shard: topics have one partition.
+const SHARD: u32 = 0;
 
 type Ended = Result<Left, Coded>;
 
@@ -53,8 +53,7 @@ impl TestDriver {
         let broker = Embedded::memory(&Settings::default(), clock.clone());
         let first = build(&service);
         for topic in first.input_topics().chain(first.output_topics()) {
-            let created = broker.topics().create(topic, 1).now_or_never().expect("`memory:` answers at once");
-            created.unwrap_or_else(|error| panic!("{error}"));
+            at_once(broker.topics().create(topic, 1)).unwrap_or_else(|error| panic!("{error}"));
         }
         Self {
             build: Box::new(service),
@@ -94,8 +93,8 @@ impl TestDriver {
         let worker = self.running();
         let (broker, name, inputs) = (Arc::clone(&self.broker), Arc::clone(&self.name), self.inputs.clone());
         let done = move |executor: &Executor<'_, Ended>| {
-            let lag = broker.lag(&name, &inputs).now_or_never().expect("`memory:` answers at once");
-            let is_behind = lag.expect("the topics are there").iter().any(|lag| lag.records > 0);
+            let lag = at_once(broker.lag(&name, &inputs)).expect("the topics are there");
+            let is_behind = lag.iter().any(|lag| lag.records > 0);
             !executor.is_running(worker) || !is_behind
         };
         self.executor.run_until(done).expect("a handler waits for something that never comes");
@@ -107,19 +106,9 @@ impl TestDriver {
         if let Some(worker) = self.worker.filter(|worker| self.executor.is_running(*worker)) {
             return worker;
         }
-        let (service, broker) = (Arc::new(build(&*self.build)), Arc::clone(&self.broker));
-        let ports = Ports {
-            clock: self.clock.clone(),
-            random: Rc::new(Seeded::new(SEED)),
-            blocking: Arc::new(Inline),
-            observer: Arc::new(NoObserver),
-            heartbeat: Arc::default(),
-        };
-        let worker = self.executor.spawn(async move {
-            let (group, topics) = (Arc::clone(service.name()), service.input_topics().cloned().collect());
-            let member = broker.join(Subscription { group, member: "driver".into(), topics })?;
-            Worker::open(service, member, &*broker, ports).await?.run(std::future::pending()).await
-        });
+        let ports = ports(&self.clock, SEED, Arc::new(NoObserver));
+        let service = Arc::new(build(&*self.build));
+        let worker = self.executor.spawn(work(service, MEMBER.into(), self.broker.clone(), ports, pending()));
         self.worker = Some(worker);
         worker
     }
@@ -153,7 +142,10 @@ impl TestDriver {
     /// All events of a type that the service emitted, in the order of their topic.
     pub fn emitted<E: Event>(&self) -> Vec<E> {
         let codec = E::Codec::open().unwrap_or_else(|error| panic!("{error}"));
-        let records = self.records(E::TOPIC).into_iter();
+        if at_once(self.broker.topics().describe(E::TOPIC)).ok().flatten().is_none() {
+            return Vec::new();
+        }
+        let records = reading::records(&*self.broker, E::TOPIC).into_iter().flatten();
         let ours = records.filter(|record| {
             let is_type = record.headers.get(headers::TYPE) == Some(E::NAME.as_bytes());
             is_type && record.headers.get(headers::SOURCE) != Some(SOURCE.as_bytes())
@@ -161,23 +153,9 @@ impl TestDriver {
         ours.map(|record| codec.decode(&record.value.unwrap_or_default()).expect("an event of its type")).collect()
     }
 
-    /// All records of a topic.
-    fn records(&self, topic: &str) -> Vec<Record> {
-        let subscription = Subscription { group: READER.into(), member: READER.into(), topics: vec![topic.into()] };
-        let Ok(mut member) = self.broker.join(subscription) else { return Vec::new() };
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        let mut batches = Vec::new();
-        while let std::task::Poll::Ready(polled) = member.log.poll(&mut cx, usize::MAX, &mut batches) {
-            if let Some(LogEvent::Assigned { partitions, .. }) = polled.expect("`memory:` can be read") {
-                member.log.start(&partitions[0], Start::Earliest).expect("`memory:` can be read");
-            }
-        }
-        batches.into_iter().flat_map(|batch| batch.records).collect()
-    }
-
     /// What a handler keeps for a key.
     pub fn state(&self, handler: &str, key: &str) -> KeyState {
-        let mut entries = self.all_state();
+        let mut entries = reading::state(&*self.broker, &self.name, SHARD);
         entries.retain(|(name, _)| {
             let place = ScopeKey::parse(name).expect("a state key");
             (place.handler, place.key) == (handler, key.as_bytes())
@@ -187,13 +165,7 @@ impl TestDriver {
 
     /// How many cells and map entries the service keeps in all.
     pub fn entries(&self) -> usize {
-        self.all_state().len()
-    }
-
-    fn all_state(&self) -> Vec<Entry> {
-        let all = KeyRange { start: Bound::Unbounded, end: Bound::Unbounded };
-        let state = self.broker.state(&self.name, 0, &all, usize::MAX).now_or_never();
-        state.expect("`memory:` answers at once").expect("`memory:` can be read")
+        reading::state(&*self.broker, &self.name, SHARD).len()
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod conformance;
 pub mod driver;
 pub mod fakes;
+pub mod reading;
 pub mod simulation;
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ use tidemill_core::publisher::{Publication, Publisher};
 use tidemill_core::service::{Service, ServiceBuilder};
 
 use crate::fakes::Seeded;
+use crate::reading::at_once;
 
 pub use check::Violation;
 pub use fault::{Fault, Planned, Ruling, Trick};
@@ -159,8 +160,7 @@ impl Simulation {
         let this = TypeId::of::<E>();
         if self.setup.declares.iter().all(|(known, _)| *known != this) {
             let declare: Declare = Box::new(|publisher| {
-                let declared = futures_util::FutureExt::now_or_never(publisher.declare::<E>());
-                declared.expect("`memory:` answers at once").unwrap_or_else(|error| panic!("{error}"));
+                at_once(publisher.declare::<E>()).unwrap_or_else(|error| panic!("{error}"));
             });
             self.setup.declares.push((this, declare));
         }

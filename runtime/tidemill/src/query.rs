@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::partitioner::partition_for;
 use tidemill_core::ports::{Broker, KeyRange};
-use tidemill_core::state::{Cell, Scope, ScopeKey, cell_suffix, decode};
+use tidemill_core::state::{Cell, Scope, ScopeKey, cell_suffix, decode, state_key};
 
 /// Entries that are read at a time; what a query holds in memory does not grow with the state.
 const PAGE: usize = 1_000;
@@ -34,7 +34,7 @@ impl Query {
         cell: Cell<T>,
         mut each: impl FnMut(&str, T),
     ) -> Result<(), Coded> {
-        let of_handler = KeyRange::prefix(Scope::handler(handler).with_suffix(&[]));
+        let of_handler = KeyRange::prefix(Scope::handler(handler).into_bytes());
         for shard in 0..self.broker.shards(&self.service).await? {
             let mut range = of_handler.clone();
             loop {
@@ -69,7 +69,7 @@ impl Query {
         if shards == 0 {
             return Ok(None);
         }
-        let wanted = Scope::key(handler, key.as_bytes()).with_suffix(&cell_suffix(cell.name()));
+        let wanted = state_key(handler, key.as_bytes(), &cell_suffix(cell.name()));
         let range =
             KeyRange { start: std::ops::Bound::Included(wanted.clone()), end: std::ops::Bound::Included(wanted) };
         let home = partition_for(key.as_bytes(), shards);

@@ -75,10 +75,8 @@ impl<K: MapKey, V: Serialize> Entries<'_, '_, K, V> {
 impl<K: MapKey, V: DeserializeOwned> Entries<'_, '_, K, V> {
     /// The value of an entry.
     pub async fn get(&mut self, key: &K) -> Result<Option<V>, HandlerError> {
-        match self.cx.read(self.suffix(key), decode).await? {
-            Some(value) => self.cx.readable(self.map.name(), value).map(Some),
-            None => Ok(None),
-        }
+        let suffix = self.suffix(key);
+        self.cx.read(self.map.name(), suffix).await
     }
 
     /// The entries of a range of keys, in key order. `..` reads the whole map: know how large it can get, or use

@@ -129,10 +129,7 @@ impl<'a> Context<'a> {
 
     /// The value of a cell of this key; `None` if it was never set.
     pub async fn get<T: DeserializeOwned>(&mut self, cell: Cell<T>) -> Result<Option<T>, HandlerError> {
-        match self.read(self.unit.home.env.cell(cell.name()), decode).await? {
-            Some(value) => self.readable(cell.name(), value).map(Some),
-            None => Ok(None),
-        }
+        self.read(cell.name(), self.unit.home.env.cell(cell.name())).await
     }
 
     /// Sets a cell of this key.
@@ -180,26 +177,33 @@ impl<'a> Context<'a> {
         )))
     }
 
-    /// What `reader` makes of the newest value: written by this attempt, by a completed unit of this key, or committed.
-    async fn read<T>(
+    /// The newest value of the cell or map entry that `suffix` names, which belongs to `name`.
+    async fn read<T: DeserializeOwned>(&mut self, name: &str, suffix: Bytes) -> Result<Option<T>, HandlerError> {
+        match self.find(suffix).await? {
+            Some(value) => self.readable(name, value).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The newest value, decoded where it lies: written by this attempt, by a completed unit of this key, or committed.
+    async fn find<T: DeserializeOwned>(
         &mut self,
         suffix: Bytes,
-        reader: impl FnOnce(&[u8]) -> Result<T, Unreadable>,
     ) -> Result<Option<Result<T, Unreadable>>, HandlerError> {
         if let Some(value) = self.unit.writes.get(&suffix[..]) {
-            return Ok(value.as_deref().map(reader));
+            return Ok(value.as_deref().map(decode));
         }
         self.check_key(&suffix)?;
         if self.unit.transaction.is_some() {
             let key = self.unit.state_key(&suffix).expect("it was checked");
             let transaction = self.unit.transaction.as_mut().expect("asked a line above");
             let value = transaction.get(&key).await;
-            return Ok(self.grounded(value)?.as_deref().map(reader));
+            return Ok(self.grounded(value)?.as_deref().map(decode));
         }
         let (home, id) = (&self.unit.home, self.unit.state.as_ref().expect("it was checked"));
         let mut memory = home.memory.borrow_mut();
         if let Some(value) = memory.get(id, &suffix).filter(|_| !is_planted(Bug::OverlayIgnored)) {
-            return Ok(value.map(|value| reader(value)));
+            return Ok(value.map(|value| decode(value)));
         }
         let Committing::Batch(commits) = &home.env.commits else {
             unreachable!("units that commit have a transaction")
@@ -214,7 +218,7 @@ impl<'a> Context<'a> {
             }
         };
         memory.remember(id, suffix, value.as_ref().map(own));
-        Ok(value.as_deref().map(reader))
+        Ok(value.as_deref().map(decode))
     }
 
     /// The first `limit` entries whose suffix lies in `range`, newest values, in order.

@@ -28,6 +28,11 @@ pub struct KeyRange {
 }
 
 impl KeyRange {
+    /// All keys.
+    pub const fn all() -> Self {
+        Self { start: Bound::Unbounded, end: Bound::Unbounded }
+    }
+
     /// All keys that begin with `prefix`.
     pub fn prefix(prefix: Bytes) -> Self {
         let end = successor(&prefix).map_or(Bound::Unbounded, Bound::Excluded);

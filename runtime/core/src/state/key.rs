@@ -96,17 +96,15 @@ impl Scope {
         &self.0
     }
 
-    /// The state key of a cell or map entry, see [`cell_suffix`] and [`map_suffix`].
-    pub fn with_suffix(&self, suffix: &[u8]) -> Bytes {
-        let mut key = Vec::with_capacity(self.0.len() + suffix.len());
-        key.extend_from_slice(&self.0);
-        key.extend_from_slice(suffix);
-        key.into()
+    /// The same bytes, taken over.
+    pub fn into_bytes(self) -> Bytes {
+        self.0.into()
     }
 }
 
-/// A whole state key, from its parts.
-pub(crate) fn state_key(handler: &str, key: &[u8], suffix: &[u8]) -> Bytes {
+/// A whole state key: the handler's name, the record key, and what names the cell or map entry, see [`cell_suffix`] and
+/// [`map_suffix`].
+pub fn state_key(handler: &str, key: &[u8], suffix: &[u8]) -> Bytes {
     // Exact for all but very long keys, so that the bytes can be taken over as they are.
     let length = |part: &[u8]| part.len() + if part.len() < 0x80 { 1 } else { 2 };
     let mut whole = Vec::with_capacity(length(handler.as_bytes()) + length(key) + suffix.len());

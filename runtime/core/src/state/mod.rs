@@ -7,8 +7,7 @@ mod ordered;
 mod value;
 
 pub use cell::{Cell, Map};
-pub(crate) use key::state_key;
-pub use key::{MapKey, Scope, ScopeKey, cell_suffix, map_suffix};
+pub use key::{MapKey, Scope, ScopeKey, cell_suffix, map_suffix, state_key};
 pub(crate) use memory::{Memory, StateId};
 pub(crate) use ordered::Ordered;
 pub(crate) use value::encode_into;

@@ -263,7 +263,7 @@ async fn apart(scene: &mut Scene<'_>) {
     assert_eq!(scene.peer(1).commit(Did::record(&place, 0).set("a", Some("other's"))).await, Answer::Committed);
     assert_eq!(scene.peer(0).get(0, "a").await.as_deref(), Some("mine"));
     assert_eq!(scene.peer(0).get(1, "a").await.as_deref(), Some("sibling's"));
-    let all = KeyRange { start: std::ops::Bound::Unbounded, end: std::ops::Bound::Unbounded };
+    let all = KeyRange::all();
     assert_eq!(scene.peer(0).scan(0, &all, 10).await, [("a".into(), "mine".into())]);
 }
 

@@ -8,6 +8,7 @@ mod inline;
 mod recorder;
 mod scripted;
 mod switch;
+mod worker;
 
 pub use chance::Seeded;
 pub use clock::VirtualClock;
@@ -16,3 +17,4 @@ pub use inline::Inline;
 pub use recorder::{Recorder, Seen};
 pub use scripted::{Plan, Ruling, Scripted, Shape};
 pub use switch::Switch;
+pub use worker::{ports, work};

@@ -1,22 +1,18 @@
 //! What a run left behind: the ledger, the topics, the state.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tidemill_core::headers;
-use tidemill_core::ports::{Broker, Entry as StateEntry, KeyRange, LogEvent, Start, Subscription};
+use tidemill_core::ports::{Broker, Entry as StateEntry};
 use tidemill_core::record::Record;
+use tidemill_core::service::Service;
 
 use super::Setup;
 use super::chaos::Chaos;
 use super::ledger::Entry;
-
-/// Who reads the topics when all is over.
-const AUDITOR: &str = "the-auditor";
+use crate::reading;
 
 /// A record as it stands in its topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,23 +66,20 @@ pub struct Run {
 impl Run {
     pub(super) fn gather(
         setup: &Setup,
+        services: &[Service],
         chaos: &Chaos,
         broker: &dyn Broker,
-        simulated: Duration,
-        settled: bool,
+        (simulated, settled): (Duration, bool),
     ) -> Self {
-        let services: Vec<_> = setup.parts.iter().map(super::Deployed::newest).collect();
         let mut topics = BTreeMap::new();
-        for service in &services {
-            for topic in service.input_topics().chain(service.output_topics()) {
-                topics.entry(Arc::clone(topic)).or_insert_with(|| read(broker, topic, setup.partitions));
-            }
+        for topic in services.iter().flat_map(|service| service.input_topics().chain(service.output_topics())) {
+            topics.entry(Arc::clone(topic)).or_insert_with(|| {
+                let partitions = reading::records(broker, topic);
+                partitions.iter().map(|records| records.iter().map(stored).collect()).collect()
+            });
         }
         let states = services.iter().map(|service| {
-            let all = KeyRange { start: Bound::Unbounded, end: Bound::Unbounded };
-            let shard = |shard| broker.state(service.name(), shard, &all, usize::MAX).now_or_never();
-            let shards = (0..setup.partitions)
-                .map(|number| shard(number).expect("`memory:` answers at once").expect("`memory:` can be read"));
+            let shards = (0..setup.partitions).map(|shard| reading::state(broker, service.name(), shard));
             (Arc::clone(service.name()), shards.collect())
         });
         Self {
@@ -101,7 +94,7 @@ impl Run {
     }
 }
 
-fn known(service: &tidemill_core::service::Service) -> Known {
+fn known(service: &Service) -> Known {
     let limits = service.limits();
     Known {
         name: Arc::clone(service.name()),
@@ -120,31 +113,5 @@ fn stored(record: &Record) -> Stored {
         source: text(headers::SOURCE),
         cause: text(headers::CAUSATION_ID),
         value: record.value.as_deref().map(<[u8]>::to_vec),
-    }
-}
-
-/// Reads all of a topic, as a member of a group that nobody else is in.
-fn read(broker: &dyn Broker, topic: &Arc<str>, partitions: u32) -> Vec<Vec<Stored>> {
-    let subscription = Subscription { group: AUDITOR.into(), member: AUDITOR.into(), topics: vec![Arc::clone(topic)] };
-    let mut log = broker.join(subscription).expect("the topic is there").log;
-    let mut cx = Context::from_waker(Waker::noop());
-    let mut all = vec![Vec::new(); partitions as usize];
-    let mut batches = Vec::new();
-    loop {
-        match log.poll(&mut cx, usize::MAX, &mut batches) {
-            Poll::Ready(Ok(Some(LogEvent::Assigned { partitions, .. }))) => {
-                for partition in &partitions {
-                    log.start(partition, Start::Earliest).expect("`memory:` can be read");
-                }
-            }
-            Poll::Ready(Ok(Some(_))) => unreachable!("nobody else is in this group"),
-            Poll::Ready(Ok(None)) => {
-                for batch in batches.drain(..) {
-                    all[batch.source.partition as usize].extend(batch.records.iter().map(stored));
-                }
-            }
-            Poll::Pending => return all,
-            Poll::Ready(Err(error)) => panic!("`memory:` can be read: {error}"),
-        }
     }
 }

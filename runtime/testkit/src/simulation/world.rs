@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tidemill_core::code::Coded;
 use tidemill_core::ports::Broker;
 use tidemill_core::publisher::Publisher;
@@ -20,6 +19,7 @@ use super::ledger::Entry;
 use super::run::Run;
 use super::{SOURCE, Setup};
 use crate::fakes::{Executor, Seeded, VirtualClock};
+use crate::reading::at_once;
 use instances::{Instance, State};
 
 /// How long the services have to be done with everything after the last fault: handlers that hang meet their time-outs, drains
@@ -103,8 +103,8 @@ impl<'s> World<'s> {
         let topics: BTreeSet<&Arc<str>> =
             services.flat_map(|service| service.input_topics().chain(service.output_topics())).collect();
         for topic in topics {
-            let created = self.broker.topics().create(topic, self.setup.partitions).now_or_never();
-            created.expect("`memory:` answers at once").expect("a topic with a name and partitions");
+            let created = at_once(self.broker.topics().create(topic, self.setup.partitions));
+            created.expect("a topic with a name and partitions");
         }
     }
 
@@ -151,7 +151,8 @@ impl<'s> World<'s> {
     pub(super) fn run(mut self) -> Run {
         let settled = self.until_settled();
         let stopped = settled && self.stop_all();
-        Run::gather(self.setup, &self.chaos, &*self.broker, self.clock.passed(), settled && stopped)
+        let ended = (self.clock.passed(), settled && stopped);
+        Run::gather(self.setup, &self.services, &self.chaos, &*self.broker, ended)
     }
 
     fn until_settled(&mut self) -> bool {
@@ -240,8 +241,7 @@ impl<'s> World<'s> {
             let fed = feed(&mut self.publisher, &number.to_string(), &*self.clock);
             fed.expect("an event that can be written");
         }
-        let flushed = self.publisher.flush().now_or_never().expect("`memory:` answers at once");
-        flushed.expect("`memory:` takes everything");
+        at_once(self.publisher.flush()).expect("`memory:` takes everything");
         self.published = upto;
     }
 
@@ -287,7 +287,7 @@ impl<'s> World<'s> {
         everybody_runs
             && self.services.iter().all(|service| {
                 let topics: Vec<Arc<str>> = service.input_topics().cloned().collect();
-                let lag = self.broker.lag(service.name(), &topics).now_or_never().expect("`memory:` answers at once");
+                let lag = at_once(self.broker.lag(service.name(), &topics));
                 lag.expect("the topics are there").iter().all(|lag| lag.records == 0)
             })
     }

@@ -1,7 +1,6 @@
 //! A service whose records say what their handling does, on a scripted broker, and what must hold of it at any moment.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -12,14 +11,14 @@ use tidemill_core::codec::Json;
 use tidemill_core::event::Event;
 use tidemill_core::headers::{self, Headers};
 use tidemill_core::limits::Limits;
-use tidemill_core::ports::{Broker, Clock, Subscription};
+use tidemill_core::ports::{Broker, Clock};
 use tidemill_core::record::{Record, TopicPartition};
 use tidemill_core::service::{HandlerBuilder, Service, ServiceBuilder};
 use tidemill_core::state::{Cell, ScopeKey, decode};
-use tidemill_core::worker::{Left, Ports, Worker};
+use tidemill_core::worker::Left;
 
 use super::work::{COUNT, HISTORY, Note, Other, Outcome, Task, Work};
-use crate::fakes::{Executor, Inline, Recorder, Scripted, Seeded, Shape, Switch, VirtualClock};
+use crate::fakes::{Executor, Recorder, Scripted, Shape, Switch, VirtualClock, ports, work};
 
 /// The service's name, and its group's.
 pub(crate) const GROUP: &str = "work";
@@ -120,23 +119,9 @@ impl Stage {
 
     /// A worker that joins and runs, to be spawned.
     pub(crate) fn worker(&self, member: &str) -> impl Future<Output = Ended> + use<> {
-        let subscription = Subscription {
-            group: GROUP.into(),
-            member: member.into(),
-            topics: self.service.input_topics().cloned().collect(),
-        };
-        let ports = Ports {
-            clock: self.clock.clone(),
-            random: Rc::new(Seeded::new(1)),
-            blocking: Arc::new(Inline),
-            observer: self.recorder.clone(),
-            heartbeat: Arc::default(),
-        };
-        let (broker, service, switch) = (self.broker.clone(), Arc::clone(&self.service), self.switch.clone());
-        async move {
-            let member = broker.join(subscription)?;
-            Worker::open(service, member, &broker, ports).await?.run(switch.stopped()).await
-        }
+        let ports = ports(&self.clock, 1, self.recorder.clone());
+        let broker = Arc::new(self.broker.clone());
+        work(Arc::clone(&self.service), member.into(), broker, ports, self.switch.clone().stopped())
     }
 
     pub(crate) fn executor(&self) -> Executor<'static, Ended> {

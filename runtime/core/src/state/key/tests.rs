@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{MapKey, Scope, ScopeKey, cell_suffix, map_suffix};
+use super::{MapKey, Scope, ScopeKey, cell_suffix, map_suffix, state_key};
 use crate::ports::KeyRange;
 
 fn encoded<K: MapKey>(key: &K) -> Vec<u8> {
@@ -11,12 +11,12 @@ fn encoded<K: MapKey>(key: &K) -> Vec<u8> {
 
 #[test]
 fn a_state_key_can_be_taken_apart() {
-    let key = Scope::key("stock", b"85123A").with_suffix(&cell_suffix("units"));
+    let key = state_key("stock", b"85123A", &cell_suffix("units"));
     let expected = ScopeKey { handler: "stock", key: b"85123A", name: "units", entry: None };
     assert_eq!(ScopeKey::parse(&key), Some(expected));
     let mut suffix = map_suffix("lines");
     7_u64.encode(&mut suffix);
-    let key = Scope::key("stock", b"").with_suffix(&suffix);
+    let key = state_key("stock", b"", &suffix);
     assert_eq!(ScopeKey::parse(&key).and_then(|key| key.entry), Some(&7_u64.to_be_bytes()[..]));
     assert_eq!(ScopeKey::parse(&key[..4]), None);
 }
@@ -67,12 +67,9 @@ fn place() -> impl Strategy<Value = Place> {
     (name(), bytes(), name(), proptest::option::of(bytes()))
 }
 
-fn state_key((handler, key, name, entry): &Place) -> Vec<u8> {
-    let scope = Scope::key(handler, key);
-    match entry {
-        None => scope.with_suffix(&cell_suffix(name)).to_vec(),
-        Some(entry) => scope.with_suffix(&[map_suffix(name), entry.clone()].concat()).to_vec(),
-    }
+fn key_of((handler, key, name, entry): &Place) -> Vec<u8> {
+    let suffix = entry.as_ref().map_or_else(|| cell_suffix(name), |entry| [&map_suffix(name)[..], entry].concat());
+    state_key(handler, key, &suffix).to_vec()
 }
 
 proptest! {
@@ -94,12 +91,12 @@ proptest! {
     #[test]
     fn no_state_key_is_the_beginning_of_another(left in place(), right in place()) {
         let one_name = (&left.0, &left.1, &left.2) == (&right.0, &right.1, &right.2);
-        let begins = state_key(&right).starts_with(&state_key(&left));
+        let begins = key_of(&right).starts_with(&key_of(&left));
         let entry_begins = left.3.as_ref().zip(right.3.as_ref()).is_some_and(|(left, right)| right.starts_with(left));
         prop_assert_eq!(begins, left == right || one_name && entry_begins);
         let same_scope = (&left.0, &left.1) == (&right.0, &right.1);
-        prop_assert_eq!(state_key(&right).starts_with(Scope::key(&left.0, &left.1).as_bytes()), same_scope);
-        prop_assert_eq!(state_key(&right).starts_with(Scope::handler(&left.0).as_bytes()), left.0 == right.0);
+        prop_assert_eq!(key_of(&right).starts_with(Scope::key(&left.0, &left.1).as_bytes()), same_scope);
+        prop_assert_eq!(key_of(&right).starts_with(Scope::handler(&left.0).as_bytes()), left.0 == right.0);
     }
 
     /// The range of a map, of a key and of a handler hold what is theirs and nothing else.
@@ -110,10 +107,10 @@ proptest! {
         bytes: Vec<u8>,
         prefix in proptest::collection::vec(254_u8.., 0..3),
     ) {
-        let holds = |prefix: &[u8]| KeyRange::prefix(prefix.to_vec().into()).contains(&state_key(&right));
+        let holds = |prefix: &[u8]| KeyRange::prefix(prefix.to_vec().into()).contains(&key_of(&right));
         let scope = Scope::key(&left.0, &left.1);
         let of_map = (&left.0, &left.1, &left.2) == (&right.0, &right.1, &right.2) && right.3.is_some();
-        prop_assert_eq!(holds(&scope.with_suffix(&map_suffix(&left.2))), of_map);
+        prop_assert_eq!(holds(&state_key(&left.0, &left.1, &map_suffix(&left.2))), of_map);
         prop_assert_eq!(holds(scope.as_bytes()), (&left.0, &left.1) == (&right.0, &right.1));
         prop_assert_eq!(holds(Scope::handler(&left.0).as_bytes()), left.0 == right.0);
         let near = [&prefix[..], &bytes[..]].concat();
@@ -122,7 +119,7 @@ proptest! {
 
     #[test]
     fn any_state_key_can_be_taken_apart(place in place()) {
-        let key = state_key(&place);
+        let key = key_of(&place);
         let parts = ScopeKey::parse(&key).map(|parts| {
             (parts.handler.to_owned(), parts.key.to_vec(), parts.name.to_owned(), parts.entry.map(<[u8]>::to_vec))
         });
@@ -139,7 +136,7 @@ proptest! {
         cut in any::<proptest::sample::Index>(),
         more in proptest::collection::vec(any::<u8>(), 1..3),
     ) {
-        let whole = state_key(&place);
+        let whole = key_of(&place);
         let mut changed = whole.clone();
         let at = change.0.index(whole.len());
         changed[at] = change.1;
@@ -147,7 +144,7 @@ proptest! {
         for bytes in [bytes, changed, cut, [whole, more].concat()] {
             if let Some(ScopeKey { handler, key, name, entry }) = ScopeKey::parse(&bytes) {
                 let place = (handler.to_owned(), key.to_vec(), name.to_owned(), entry.map(<[u8]>::to_vec));
-                prop_assert_eq!(state_key(&place), bytes);
+                prop_assert_eq!(key_of(&place), bytes);
             }
         }
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Memory, StateId, cost};
+use super::{Memory, StateId, States, cost};
 use crate::ports::{Change, KeyRange};
 use crate::state::Scope;
 
@@ -195,6 +195,8 @@ impl Model {
             }
         }
         assert_eq!((self.memory.clean_bytes, self.memory.dirty_bytes()), (clean, dirty));
+        let States { places, kept, free, .. } = &self.memory.states;
+        assert_eq!(places.len() + free.len(), kept.len(), "a place is found by its key, or free");
     }
 }
 

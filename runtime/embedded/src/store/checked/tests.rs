@@ -118,7 +118,7 @@ fn nothing_is_answered_after_a_failed_write() {
         assert_eq!(failed.code, code);
         assert!(failed.message.contains("sled") && failed.message.contains(cause), "{failed}");
         told.mood.store(WORKS, Ordering::Relaxed);
-        let everything = KeyRange { start: Bound::Unbounded, end: Bound::Unbounded };
+        let everything = KeyRange::all();
         assert_eq!(store.get(b"a").unwrap_err(), failed);
         assert_eq!(store.scan(&everything, 1).unwrap_err(), failed);
         assert_eq!(store.last(&everything).unwrap_err(), failed);

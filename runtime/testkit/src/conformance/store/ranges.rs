@@ -33,7 +33,7 @@ fn within(range: &KeyRange) -> Vec<Bytes> {
 
 pub(super) fn byte_order(place: &dyn Place) {
     let store = filled(place);
-    let all = KeyRange { start: Bound::Unbounded, end: Bound::Unbounded };
+    let all = KeyRange::all();
     assert_eq!(keys(&*store, &all, usize::MAX), KEYS);
     let last = store.last(&all).expect("it reads").expect("it holds keys");
     assert_eq!(last.0, KEYS[KEYS.len() - 1]);

@@ -237,7 +237,7 @@ impl Scripted {
 
     /// All durable state of one shard of a group.
     pub fn states(&self, group: &str, shard: u32) -> Vec<Entry> {
-        let all = KeyRange { start: std::ops::Bound::Unbounded, end: std::ops::Bound::Unbounded };
+        let all = KeyRange::all();
         self.lock().entries(group, shard, &all, usize::MAX)
     }
 }

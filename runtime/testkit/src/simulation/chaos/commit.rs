@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use tidemill_core::code::Coded;
 use tidemill_core::ports::{Answer, BatchCommit, Clock, CommitBatch, Entry as StateEntry, Generation, KeyRange};
@@ -13,6 +12,7 @@ use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
 
 use super::{Life, failure};
+use crate::reading::at_once;
 use crate::simulation::fault::Ruling;
 use crate::simulation::ledger::{Entry, described};
 
@@ -23,7 +23,7 @@ pub(super) struct Troubled {
 
 /// Lets a commit take effect.
 fn take_effect(commits: &dyn BatchCommit, life: &Life, number: u64, batch: &Arc<CommitBatch>) -> Answer {
-    let answer = commits.commit(Arc::clone(batch)).now_or_never().expect("`memory:` commits in line");
+    let answer = at_once(commits.commit(Arc::clone(batch)));
     if answer == Answer::Committed {
         life.push(Entry::Took { number });
     }

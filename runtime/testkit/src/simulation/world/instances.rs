@@ -1,15 +1,13 @@
 //! The processes of a run: their lives, who watches over them, and how they are asked to stop.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidemill_core::ports::{Broker, NoObserver, Random, Subscription};
-use tidemill_core::worker::{Ports, Worker};
+use tidemill_core::ports::{NoObserver, Random};
 
 use super::{Action, PATIENCE, World};
-use crate::fakes::{Inline, Seeded, Switch};
+use crate::fakes::{Switch, ports, work};
 use crate::simulation::chaos::{Disturbance, Life, Troubled};
 use crate::simulation::ledger::Who;
 
@@ -54,21 +52,10 @@ impl World<'_> {
         let service = build().layer(Disturbance { life: Arc::clone(&life) }).build();
         let service = Arc::new(service.expect("it was built before"));
         let broker = Arc::new(Troubled { broker: self.broker.clone(), life: Arc::clone(&life) });
-        let ports = Ports {
-            clock: self.clock.clone(),
-            random: Rc::new(Seeded::new(self.chance.next())),
-            blocking: Arc::new(Inline),
-            observer: Arc::new(NoObserver),
-            heartbeat: Arc::default(),
-        };
+        let ports = ports(&self.clock, self.chance.next(), Arc::new(NoObserver));
         let switch = Switch::default();
-        let stop = switch.clone();
-        let member = Arc::clone(&instance.name);
-        let task = self.executor.spawn(async move {
-            let topics = service.input_topics().cloned().collect();
-            let member = broker.join(Subscription { group: Arc::clone(service.name()), member, topics })?;
-            Worker::open(service, member, &*broker, ports).await?.run(stop.stopped()).await
-        });
+        let stop = switch.clone().stopped();
+        let task = self.executor.spawn(work(service, Arc::clone(&instance.name), broker, ports, stop));
         instance.state = State::Running { life, task, switch };
     }
 
