@@ -55,12 +55,17 @@ impl Unit {
         if let Some(base) = self.id_base {
             return base;
         }
+        let [source, id] = self.record.headers.get_all([headers::SOURCE, headers::ID]);
+        *self.id_base.insert(self.derived_base(source, id))
+    }
+
+    /// The base that follows from what the record's headers say.
+    fn derived_base(&self, source: Option<&[u8]>, id: Option<&[u8]>) -> IdBase {
         let ids = self.registered().ids;
-        let base = match self.record.headers.get_all([headers::SOURCE, headers::ID]) {
-            [source, Some(id)] => ids.base(&[source.unwrap_or_default(), b"\0", id]),
-            [_, None] => ids.base(&[self.own_id().as_bytes()]),
-        };
-        *self.id_base.insert(base)
+        match id {
+            Some(id) => ids.base(&[source.unwrap_or_default(), b"\0", id]),
+            None => ids.base(&[self.own_id().as_bytes()]),
+        }
     }
 
     /// The id of a record whose headers name none: the topic's own id, the partition and the offset.
@@ -90,12 +95,15 @@ impl Unit {
             );
             return Err(HandlerError::permanent(message));
         };
-        let id = self.id(u32::try_from(self.outputs.len()).expect("fewer than 2^32 outputs of one unit")).to_text();
+        let wanted = [headers::SOURCE, headers::ID, headers::CORRELATION_ID, headers::TRACE_PARENT];
+        let [source, id_header, correlation, trace] = self.record.headers.get_all(wanted);
+        let base = self.id_base.unwrap_or_else(|| self.derived_base(source, id_header));
+        self.id_base = Some(base);
+        let place = u32::try_from(self.outputs.len()).expect("fewer than 2^32 outputs of one unit");
+        let id = EventId::derive(base, place).to_text();
         let key = event.key();
         let address = self.address(topic, key.as_deref());
         let own_id;
-        let wanted = [headers::ID, headers::CORRELATION_ID, headers::TRACE_PARENT];
-        let [id_header, correlation, trace] = self.record.headers.get_all(wanted);
         let cause = if let Some(id) = id_header {
             id
         } else {

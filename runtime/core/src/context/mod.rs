@@ -179,46 +179,48 @@ impl<'a> Context<'a> {
 
     /// The newest value of the cell or map entry that `suffix` names, which belongs to `name`.
     async fn read<T: DeserializeOwned>(&mut self, name: &str, suffix: Bytes) -> Result<Option<T>, HandlerError> {
-        match self.find(suffix).await? {
-            Some(value) => self.readable(name, value).map(Some),
-            None => Ok(None),
-        }
+        self.check_key(&suffix)?;
+        let found = match self.held(&suffix) {
+            Some(found) => found,
+            None => self.fetch(suffix).await?.as_deref().map(decode),
+        };
+        found.map(|value| self.readable(name, value)).transpose()
     }
 
-    /// The newest value, decoded where it lies: written by this attempt, by a completed unit of this key, or committed.
-    async fn find<T: DeserializeOwned>(
-        &mut self,
-        suffix: Bytes,
-    ) -> Result<Option<Result<T, Unreadable>>, HandlerError> {
-        if let Some(value) = self.unit.writes.get(&suffix[..]) {
-            return Ok(value.as_deref().map(decode));
+    /// The newest value where memory knows it, decoded where it lies: written by this attempt, or by a completed unit of this
+    /// key, or read before. `Some(None)` is known to be absent.
+    #[expect(clippy::option_option, reason = "whether it is known, and what is known, are two questions")]
+    fn held<T: DeserializeOwned>(&self, suffix: &[u8]) -> Option<Option<Result<T, Unreadable>>> {
+        let Unit { home, writes, state, transaction, .. } = &*self.unit;
+        if let Some(value) = writes.get(suffix) {
+            return Some(value.as_deref().map(decode));
         }
-        self.check_key(&suffix)?;
-        if self.unit.transaction.is_some() {
-            let key = self.unit.state_key(&suffix).expect("it was checked");
-            let transaction = self.unit.transaction.as_mut().expect("asked a line above");
+        if transaction.is_some() || is_planted(Bug::OverlayIgnored) {
+            return None;
+        }
+        let mut memory = home.memory.borrow_mut();
+        memory.get(state.as_ref()?, suffix).map(|value| value.map(|value| decode(value)))
+    }
+
+    /// The committed value, which memory does not know.
+    async fn fetch(&mut self, suffix: Bytes) -> Result<Option<Bytes>, HandlerError> {
+        let key = self.unit.state_key(&suffix).expect("it was checked");
+        if let Some(transaction) = &mut self.unit.transaction {
             let value = transaction.get(&key).await;
-            return Ok(self.grounded(value)?.as_deref().map(decode));
+            return self.grounded(value);
         }
         let (home, id) = (&self.unit.home, self.unit.state.as_ref().expect("it was checked"));
-        let mut memory = home.memory.borrow_mut();
-        if let Some(value) = memory.get(id, &suffix).filter(|_| !is_planted(Bug::OverlayIgnored)) {
-            return Ok(value.map(|value| decode(value)));
-        }
         let Committing::Batch(commits) = &home.env.commits else {
             unreachable!("units that commit have a transaction")
         };
-        let key = self.unit.state_key(&suffix).expect("it was checked");
         let shard = if is_planted(Bug::OtherShardsState) { home.shard ^ 1 } else { home.shard };
-        let value = match commits.get(shard, &key) {
-            Ok(value) => value,
-            failed => {
-                drop(memory);
-                return self.grounded(failed).map(|_| None);
+        match commits.get(shard, &key) {
+            Ok(value) => {
+                home.memory.borrow_mut().remember(id, suffix, value.as_ref().map(own));
+                Ok(value)
             }
-        };
-        memory.remember(id, suffix, value.as_ref().map(own));
-        Ok(value.as_deref().map(decode))
+            failed => self.grounded(failed),
+        }
     }
 
     /// The first `limit` entries whose suffix lies in `range`, newest values, in order.
