@@ -27,7 +27,10 @@ const SEAMS: &[Seam] = &[
     Seam { crates: &["csv", "flate2"], homes: &["handlers/ingest", "tests/scenarios"] },
     Seam { crates: &["indicatif"], homes: &["handlers/shop"] },
     Seam { crates: &["proc-macro2", "quote", "syn"], homes: &["runtime/macros", "tests/tidy"] },
-    Seam { crates: &["clap"], homes: &["runtime/tidemill", "runtime/bench", "handlers", "tests/scenarios"] },
+    Seam {
+        crates: &["clap"],
+        homes: &["runtime/tidemill", "runtime/bench", "runtime/devkit", "handlers", "tests/scenarios"],
+    },
     Seam { crates: &["alloc_tracker"], homes: &["runtime/bench"] },
     // A binary chooses its allocator; a library leaves that alone.
     Seam { crates: &["tikv-jemallocator"], homes: &["handlers", "runtime/bench"] },

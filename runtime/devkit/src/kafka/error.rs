@@ -1,0 +1,107 @@
+//! What can go wrong with a Kafka of ours.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why Kafka could not be started, stopped or asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A program that is needed is not installed.
+    #[error("{program} is not installed; install {install}")]
+    Missing {
+        /// The program.
+        program: &'static str,
+        /// What brings it.
+        install: &'static str,
+    },
+    /// Maven could not bring the jars.
+    #[error("the jars of Kafka could not be fetched; Maven says:\n{output}")]
+    Fetch {
+        /// The last lines of what Maven said.
+        output: String,
+    },
+    /// Somebody listens on the port already.
+    #[error("port {0} is taken by another program")]
+    PortTaken(u16),
+    /// Every port that Kafka may be given is taken.
+    #[error("no port is free between {0} and {1}")]
+    NoPort(u16, u16),
+    /// The data folder could not be formatted, most often because of a setting.
+    #[error("Kafka could not format its data folder; it says:\n{output}")]
+    Format {
+        /// The last lines of what the tool said.
+        output: String,
+    },
+    /// Kafka ended before it was ready.
+    #[error("Kafka ended instead of starting; the last lines of {}:\n{tail}", log.display())]
+    Ended {
+        /// Where it logs.
+        log: PathBuf,
+        /// The last lines of that.
+        tail: String,
+    },
+    /// Kafka was not ready in time, and was ended.
+    #[error("Kafka was not ready after {} s; the last lines of {}:\n{tail}", limit.as_secs(), log.display())]
+    NotReady {
+        /// How long it was given.
+        limit: Duration,
+        /// Where it logs.
+        log: PathBuf,
+        /// The last lines of that.
+        tail: String,
+    },
+    /// Kafka was told to stop, did not, and was killed.
+    #[error("Kafka did not stop within {} s and was killed", .0.as_secs())]
+    NotStopped(Duration),
+    /// In this data folder runs a Kafka already.
+    #[error("Kafka runs already, at {address} (process {process})")]
+    Runs {
+        /// Its address.
+        address: String,
+        /// Its process id.
+        process: u32,
+    },
+    /// No Kafka of this data folder runs.
+    #[error("no Kafka runs in {}; start it with `cargo run -p devkit -- kafka start`", .0.display())]
+    RunsNot(PathBuf),
+    /// A tool of Kafka that has no short name here.
+    #[error("there is no tool {name:?}; there are: {known}")]
+    UnknownTool {
+        /// What was asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A file could not be written or read, or a process not be started.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// For `map_err`: the system refused what is described here.
+    pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        |source| Self::Io { what, source }
+    }
+
+    /// The exit code of a program that ends because of this, in the convention of every tidemill program: 1 problems found,
+    /// 2 usage, 3 refused by a precondition, 5 unreachable.
+    pub fn exit(&self) -> u8 {
+        match self {
+            Self::UnknownTool { .. } => 2,
+            Self::Missing { .. } | Self::PortTaken(_) | Self::NoPort(..) | Self::Runs { .. } => 3,
+            Self::Fetch { .. } | Self::RunsNot(_) => 5,
+            Self::Format { .. }
+            | Self::Ended { .. }
+            | Self::NotReady { .. }
+            | Self::NotStopped(_)
+            | Self::Io { .. } => 1,
+        }
+    }
+}

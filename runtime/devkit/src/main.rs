@@ -1,0 +1,100 @@
+//! Starts and stops real parts for development, without a container engine.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use devkit::kafka::background::{self, Running};
+use devkit::kafka::{Error, Options};
+
+/// Starts and stops real parts for development, without a container engine.
+#[derive(Debug, Parser)]
+enum Command {
+    /// Kafka: one node, from Maven's jars.
+    #[command(subcommand)]
+    Kafka(Kafka),
+}
+
+#[derive(Debug, Subcommand)]
+enum Kafka {
+    /// Start it in the background, wait until it answers, and print its address.
+    Start {
+        /// The port for clients; 0 chooses a free one.
+        #[arg(long, default_value_t = 9092)]
+        port: u16,
+        /// Set any key of the broker's own configuration. May be repeated.
+        #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+        set: Vec<(String, String)>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Stop it; its data stays.
+    Stop(Place),
+    /// Print its address if it runs; exit code 5 if it does not.
+    Status(Place),
+    /// Run one of Kafka's own tools against it: `topics`, `consumer-groups`, `acls` and so on, or a Java class.
+    Tool {
+        #[command(flatten)]
+        place: Place,
+        /// The tool; its arguments follow.
+        name: String,
+        /// Passed on as they are; `--bootstrap-server` is added where it is missing.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The folder with its data, settings and log.
+    #[arg(long, value_name = "DIR", default_value = "target/devkit/kafka")]
+    data: PathBuf,
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it has to be KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+fn main() -> ExitCode {
+    let Command::Kafka(command) = Command::parse();
+    run(command).unwrap_or_else(|error| {
+        say(&mut io::stderr(), format!("error: {error}"));
+        ExitCode::from(error.exit())
+    })
+}
+
+fn run(command: Kafka) -> Result<ExitCode, Error> {
+    match command {
+        Kafka::Start { port, set, place: Place { data } } => {
+            let options = Options { port, properties: set, ..Options::default() };
+            let Running { process, address, .. } = background::start(&options, &data)?;
+            say(&mut io::stdout(), address);
+            say(&mut io::stderr(), format!("process {process}; its log is {}", data.join("kafka.log").display()));
+            Ok(ExitCode::SUCCESS)
+        }
+        Kafka::Stop(Place { data }) => {
+            if !background::stop(&data)? {
+                say(&mut io::stderr(), format!("no Kafka ran in {}", data.display()));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Kafka::Status(Place { data }) => {
+            let found = background::find(&data).ok_or(Error::RunsNot(data))?;
+            say(&mut io::stdout(), found.address);
+            Ok(ExitCode::SUCCESS)
+        }
+        Kafka::Tool { place: Place { data }, name, arguments } => {
+            let code = background::tool(&data, &name, &arguments)?.code();
+            // A tool that was killed has no code of its own.
+            Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1).into())
+        }
+    }
+}
+
+/// Writes a line. Where nobody listens any more, the exit code has to do.
+fn say(to: &mut impl Write, line: impl Display) {
+    let _ = writeln!(to, "{line}");
+}
