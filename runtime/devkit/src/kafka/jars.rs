@@ -29,7 +29,7 @@ pub(super) fn short_lived(class: &str) -> Result<Command, Error> {
 pub(super) fn java() -> Result<Command, Error> {
     let home = env::var_os("JAVA_HOME").map(|home| Path::new(&home).join("bin/java")).filter(|java| java.is_file());
     let java = home.or_else(|| in_path("java"));
-    let install = "Java 17 or newer (on Debian: apt-get install openjdk-17-jre-headless)";
+    let install = "Java 17 or newer (on Debian: apt-get install default-jre-headless)";
     let mut java = Command::new(java.ok_or(Error::Missing { program: "java", install })?);
     java.arg("-cp").arg(fetched()?.join("*"));
     Ok(java)

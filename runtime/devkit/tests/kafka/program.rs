@@ -47,3 +47,22 @@ fn it_starts_in_the_background_and_stops() {
     assert_eq!(code(&devkit(&folder, &["status"])), Some(5));
     assert_eq!(code(&devkit(&folder, &["stop"])), Some(0), "there is nothing to stop, and it is stopped");
 }
+
+#[test]
+fn what_is_not_installed_is_named() {
+    let place = tempfile::tempdir().expect("a folder can be made");
+    let run = || {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_devkit"));
+        program.args(["kafka", "tool", "topics", "--bootstrap-server", "127.0.0.1:1"]);
+        program.env("PATH", place.path()).env("XDG_CACHE_HOME", place.path()).env_remove("JAVA_HOME");
+        program.output().expect("the program is built with its tests")
+    };
+    let without_java = run();
+    assert_eq!(code(&without_java), Some(3), "{without_java:?}");
+    assert!(String::from_utf8_lossy(&without_java.stderr).contains("java is not installed"), "{without_java:?}");
+
+    std::fs::write(place.path().join("java"), "").expect("the folder is ours");
+    let without_maven = run();
+    assert_eq!(code(&without_maven), Some(3), "{without_maven:?}");
+    assert!(String::from_utf8_lossy(&without_maven.stderr).contains("mvn is not installed"), "{without_maven:?}");
+}
