@@ -77,8 +77,8 @@ pub(crate) struct Generator {
     current: Invoice,
     /// An invoice that goes on when the present one is over.
     interrupted: Option<Invoice>,
+    /// What was made and not read yet.
     text: String,
-    read: usize,
 }
 
 /// An invoice that still has lines to come.
@@ -103,7 +103,6 @@ impl Generator {
             current: Invoice::default(),
             interrupted: None,
             text: HEADER.to_owned(),
-            read: 0,
         }
     }
 
@@ -204,17 +203,13 @@ impl Generator {
 
 impl Read for Generator {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.read == self.text.len() {
-            self.text.clear();
-            self.read = 0;
-        }
-        while self.text.len() - self.read < into.len() && self.made < self.lines {
+        while self.text.len() < into.len() && self.made < self.lines {
             self.write_line();
         }
-        let ready = &self.text.as_bytes()[self.read..];
-        let count = ready.len().min(into.len());
-        into[..count].copy_from_slice(&ready[..count]);
-        self.read += count;
+        let count = self.text.len().min(into.len());
+        into[..count].copy_from_slice(&self.text.as_bytes()[..count]);
+        // A piece seldom ends where a line does: what was read has to go each time, or the text would grow with the input.
+        self.text.drain(..count);
         Ok(count)
     }
 }

@@ -1,6 +1,5 @@
 //! The way in: topics are made, and the input is published.
 
-use std::collections::BTreeSet;
 use std::io::{Write, stderr};
 use std::sync::Arc;
 
@@ -76,13 +75,7 @@ pub(crate) fn open(configuration: Configuration) -> Result<Host, Coded> {
 
 /// Makes the topics that are missing.
 pub(crate) async fn create_missing(host: &Host) -> Result<(), Coded> {
-    host.create_topics(topics(host)).await.map(|_| ())
-}
-
-/// The topics of all services.
-pub(crate) fn topics(host: &Host) -> BTreeSet<Arc<str>> {
-    let services = host.services().iter();
-    services.flat_map(|service| service.input_topics().chain(service.output_topics())).cloned().collect()
+    host.create_topics(host.topics()).await.map(|_| ())
 }
 
 /// Prints each topic with its partitions.
@@ -96,7 +89,7 @@ async fn check(host: &Host) -> Result<Exit, Coded> {
 /// The topics of all services with their numbers of partitions. TM-0401 when one is missing.
 pub(crate) async fn require_topics(host: &Host) -> Result<Vec<(Arc<str>, u32)>, Coded> {
     let (mut found, mut missing) = (Vec::new(), Vec::new());
-    for topic in topics(host) {
+    for topic in host.topics() {
         match host.broker().topics().describe(&topic).await? {
             Some(info) => found.push((topic, info.partitions)),
             None => missing.push(topic),

@@ -33,7 +33,7 @@ pub(crate) async fn copy(
     let begun = now();
     while left > 0 {
         poll(&mut *log, room, &mut batches).await?;
-        for RecordBatch { source, records } in batches.drain(..) {
+        for RecordBatch { source, records, .. } in batches.drain(..) {
             left = left.saturating_sub(records.len() as u64);
             for record in records {
                 let address = Address { topic: 0, partition: source.partition, timestamp: record.timestamp };

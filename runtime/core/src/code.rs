@@ -102,6 +102,18 @@ codes! {
     BACKEND_FAILED = 507, Unreachable;
     /// A worker panicked outside its handlers.
     WORKER_PANICKED = 508, Problems;
+    /// No broker of the cluster answers.
+    BROKER_UNREACHABLE = 601, Unreachable;
+    /// The cluster does not accept who asks.
+    NOT_AUTHENTICATED = 602, NotAllowed;
+    /// The cluster does not allow what is asked.
+    NOT_AUTHORISED = 603, NotAllowed;
+    /// The offsets of a group are gone or were set back, and its state is not.
+    OFFSETS_LOST = 604, Refused;
+    /// A topic was made again, or ends before what a group has done of it.
+    TOPIC_REPLACED = 605, Refused;
+    /// Two processes commit under one name.
+    DUPLICATE_INSTANCE = 606, Problems;
 }
 
 impl Code {

@@ -61,6 +61,13 @@ impl Progress {
         }
     }
 
+    /// Every record before `next` was taken: the offsets between hold none. Tells whether that changed anything.
+    pub fn pass(&mut self, next: u64) -> bool {
+        let moves = next > self.next;
+        self.next = self.next.max(next);
+        moves
+    }
+
     /// The log has no records from `from` up to `to`, which is left out: none of them will ever be done. Tells whether that
     /// changed anything.
     pub fn skip(&mut self, from: u64, to: u64) -> bool {

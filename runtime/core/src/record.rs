@@ -78,8 +78,11 @@ impl Record {
 pub struct RecordBatch {
     /// The partition all of them come from.
     pub source: TopicPartition,
-    /// The records, oldest first.
+    /// The records, oldest first. None where the log only tells that its position moved on.
     pub records: Vec<Record>,
+    /// One past the newest offset that this batch accounts for: each offset before it is in this batch or an earlier one, or
+    /// will never hold a record, such as the marker of a transaction or a record that was compacted away.
+    pub next: u64,
 }
 
 #[cfg(test)]

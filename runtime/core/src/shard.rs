@@ -89,9 +89,7 @@ impl Shard {
     pub(crate) fn accept(&mut self, batch: RecordBatch) {
         let source = self.sources.iter_mut().find(|source| source.partition == batch.source);
         let source = source.expect("the log hands out only what was started");
-        if !batch.records.is_empty() {
-            self.dirty |= source.accept(batch.records);
-        }
+        self.dirty |= source.accept(batch);
     }
 
     pub(crate) fn unread_bytes(&self) -> usize {
@@ -154,7 +152,9 @@ impl Shard {
     /// complete.
     fn take(&mut self, cx: &mut Context<'_>, gathered: &mut Gathered) -> Result<bool, Trouble> {
         for _ in 0..self.sources.len() {
-            if self.take_from(cx, gathered, self.turn)? {
+            let place = self.turn;
+            if self.take_from(cx, gathered, place)? {
+                self.dirty |= self.sources[place].settle();
                 return Ok(true);
             }
             self.next_turn();

@@ -5,7 +5,14 @@ use std::collections::VecDeque;
 use crate::planted::{Bug, is_planted};
 use crate::ports::Log;
 use crate::progress::Progress;
-use crate::record::{Record, TopicPartition};
+use crate::record::{Record, RecordBatch, TopicPartition};
+
+/// What is left of a batch that was read.
+struct Unread {
+    records: std::vec::IntoIter<Record>,
+    /// Where the log stood behind it.
+    next: u64,
+}
 
 /// One input partition of a shard.
 pub(crate) struct Source {
@@ -18,10 +25,12 @@ pub(crate) struct Source {
     has_begun: bool,
     /// The oldest offset that was read here.
     pub(crate) since: u64,
-    /// One past the newest record that the log handed out.
+    /// One past the newest offset that the log accounted for.
     seen: u64,
     /// What is left of the batches that were read.
-    unread: VecDeque<std::vec::IntoIter<Record>>,
+    unread: VecDeque<Unread>,
+    /// One past the newest offset of batches that were taken whole.
+    passed: u64,
     unread_bytes: usize,
     paused: bool,
 }
@@ -37,6 +46,7 @@ impl Source {
             since: 0,
             seen: 0,
             unread: VecDeque::new(),
+            passed: 0,
             unread_bytes: 0,
             paused: false,
         }
@@ -53,13 +63,15 @@ impl Source {
 
     /// Takes records in, to be handled by and by. Tells whether progress changed: what was not done and is not in the log any
     /// more will never be.
-    pub(crate) fn accept(&mut self, records: Vec<Record>) -> bool {
+    pub(crate) fn accept(&mut self, batch: RecordBatch) -> bool {
+        let RecordBatch { records, next, .. } = batch;
         let mut changed = false;
-        if let Some(first) = records.first().filter(|_| self.seen == 0) {
-            self.since = first.offset;
+        if self.seen == 0 {
+            self.since = records.first().map_or(next, |first| first.offset);
             if !self.has_begun {
                 self.has_begun = true;
-                self.progress = Progress::starting_at(first.offset);
+                self.progress = Progress::starting_at(self.since);
+                changed = records.is_empty();
             }
         }
         for record in &records {
@@ -69,8 +81,21 @@ impl Source {
             self.seen = record.offset + 1;
             self.unread_bytes += record.size();
         }
-        self.unread.push_back(records.into_iter());
-        changed
+        if next > self.seen {
+            changed |= self.progress.skip(self.seen, next);
+            self.seen = next;
+        }
+        self.unread.push_back(Unread { records: records.into_iter(), next });
+        changed | self.settle()
+    }
+
+    /// Leaves batches behind that were taken whole. Called when every record that was taken is known to progress. Tells
+    /// whether progress moved over offsets that hold no record.
+    pub(crate) fn settle(&mut self) -> bool {
+        while let Some(unread) = self.unread.pop_front_if(|unread| unread.records.as_slice().is_empty()) {
+            self.passed = self.passed.max(unread.next);
+        }
+        self.progress.pass(self.passed)
     }
 
     pub(crate) fn unread_bytes(&self) -> usize {
@@ -79,19 +104,15 @@ impl Source {
 
     /// The oldest record that was not taken.
     pub(crate) fn first(&self) -> Option<&Record> {
-        self.unread.front().and_then(|records| records.as_slice().first())
+        self.unread.front().and_then(|unread| unread.records.as_slice().first())
     }
 
     /// Takes the oldest record. Tells too whether its batch ended with it.
     pub(crate) fn take(&mut self) -> (Record, bool) {
-        let records = self.unread.front_mut().expect("a record was looked at");
+        let records = &mut self.unread.front_mut().expect("a record was looked at").records;
         let record = records.next().expect("a record was looked at");
         self.unread_bytes -= record.size();
-        let ended = records.as_slice().is_empty();
-        if ended {
-            self.unread.pop_front();
-        }
-        (record, ended)
+        (record, records.as_slice().is_empty())
     }
 
     /// Forgets what was read; it will be read again by whoever owns the partition next.

@@ -92,7 +92,7 @@ impl Member {
             }
             let records = reader.take(store, &mut left)?;
             if !records.is_empty() {
-                into.push(RecordBatch { source: reader.source.clone(), records });
+                into.push(RecordBatch { source: reader.source.clone(), records, next: reader.position });
             }
         }
         self.first = if self.first + 1 < self.readers.len() { self.first + 1 } else { 0 };

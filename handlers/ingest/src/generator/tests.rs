@@ -34,6 +34,23 @@ fn the_pieces_that_are_read_do_not_matter() {
 }
 
 #[test]
+fn what_was_read_is_not_kept() {
+    let (lines, mut piece) = (200_000, vec![0; 64 * 1024]);
+    let mut generator = Generator::new(lines, 1);
+    let mut all = 0;
+    loop {
+        let count = generator.read(&mut piece).expect("text");
+        if count == 0 {
+            break;
+        }
+        all += count;
+        let kept = generator.text.capacity();
+        assert!(kept < 4 * piece.len(), "{kept} bytes after {all}");
+    }
+    assert!(all > 100 * piece.len(), "only {all} bytes were read");
+}
+
+#[test]
 fn there_are_as_many_lines_as_wanted() {
     for lines in [0, 1, 2, 50, 1_000] {
         assert_eq!(text(lines, 7).lines().count() as u64, lines + 1);

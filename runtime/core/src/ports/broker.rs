@@ -46,6 +46,12 @@ pub trait Broker: Send + Sync {
     /// Topics and positions.
     fn topics(&self) -> Arc<dyn Topics>;
 
+    /// The topics that this broker needs for a group itself, beside those that its service reads and writes. They get as many
+    /// partitions as the group's inputs have.
+    fn own_topics(&self, _group: &str) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
     /// Makes records durable in one atomic act, outside any group.
     async fn publish(&self, outputs: Outputs) -> Result<(), Coded>;
 

@@ -73,8 +73,9 @@ pub enum LogEvent {
 /// [`Log::start`], after [`Log::release`], after [`LogEvent::Lost`], or while the partition is paused (a pause ends with
 /// its assignment). A partition that was revoked and not yet released is assigned to nobody else within its drain time.
 pub trait Log {
-    /// Takes what is there. `Ready(Some(event))`: ownership changed. `Ready(None)`: records were appended to `into`, about
-    /// `room` bytes at most (one record may be larger); with `room` 0 no records come. `Pending`: nothing is there, the
+    /// Takes what is there. `Ready(Some(event))`: ownership changed. `Ready(None)`: batches were appended to `into`, with
+    /// about `room` bytes of records at most (one record may be larger), and each with records or a position that moved on;
+    /// with `room` 0 no records come. `Pending`: nothing is there, the
     /// task will be woken; with room given it means that the input is drained for the moment.
     fn poll(
         &mut self,

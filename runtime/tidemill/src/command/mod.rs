@@ -25,9 +25,12 @@ pub struct Options {
     /// Read this configuration file instead of `tidemill.toml`.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The broker: `memory:`, or `embedded:DIR` for a directory of this machine.
+    /// The broker: `memory:`, `embedded:DIR` for a directory of this machine, or `kafka://HOST:PORT[,HOST:PORT]`.
     #[arg(long, value_name = "ADDRESS")]
     pub broker: Option<String>,
+    /// Where services on Kafka keep a copy of their state, so that a restart reads only what came since.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<String>,
     /// The store that a new directory is made with: `sled` or `fjall`.
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,

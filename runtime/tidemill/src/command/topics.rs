@@ -25,7 +25,9 @@ pub(super) async fn create(host: &Host, dry_run: bool, output: Output) -> Result
     let state = if dry_run { "would be created" } else { "created" };
     let mut lines = lines(host, state).await?;
     for line in &mut lines {
-        line.partitions.get_or_insert(host.configuration().partitions());
+        if line.partitions.is_none() {
+            line.partitions = Some(host.partitions_for(&line.topic).await?);
+        }
     }
     check_inputs(host, &lines)?;
     if !dry_run {

@@ -35,8 +35,25 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, meaning: &'s
 
 /// Every key there is.
 pub(super) const KEYS: &[Key] = &[
-    key("broker", Kind::Text, "memory:", "The broker: `memory:`, or `embedded:DIR` for a directory of this machine."),
-    key("instance", Kind::Text, "local", "The name of this process in its groups; its members are `INSTANCE.WORKER`."),
+    key(
+        "broker",
+        Kind::Text,
+        "memory:",
+        "The broker: `memory:`, `embedded:DIR` for a directory of this machine, or `kafka://HOST:PORT[,HOST:PORT]`.",
+    ),
+    key(
+        "instance",
+        Kind::Text,
+        "local",
+        "The name of this process in its groups; its members are `INSTANCE.WORKER`. On Kafka, a name that nobody else has \
+         stands for `local`.",
+    ),
+    key(
+        "state_dir",
+        Kind::Text,
+        "none",
+        "Where services on Kafka keep a copy of their state; `none` keeps it in memory, and each start reads all of it.",
+    ),
     key(
         "store",
         Kind::Choice(&["sled", "fjall"]),
@@ -61,6 +78,27 @@ pub(super) const KEYS: &[Key] = &[
     key("topics.partitions", FEW, "4", "Partitions of topics that are created."),
     key("topics.retention_age", Kind::AgeOrNone, "none", "How long `embedded:` and `memory:` keep a record."),
     key("topics.retention_bytes", Kind::SizeOrNone, "none", "How many bytes of a partition they keep."),
+    key(
+        "topics.replication",
+        Kind::Count { least: 0, most: MANY },
+        "0",
+        "Copies of each record of a topic that is created on Kafka; `0` leaves it to the broker.",
+    ),
+    key(
+        "kafka.group_protocol",
+        Kind::Choice(&["classic", "consumer"]),
+        "classic",
+        "How members of a group agree: `classic`, or `consumer` (KIP-848), which moves only what has to move.",
+    ),
+    key("kafka.session_timeout", SOME_TIME, "10s", "A member that is silent for so long loses its shards (`classic`)."),
+    key("kafka.heartbeat", SOME_TIME, "1s", "How often a member tells that it is alive (`classic`)."),
+    key(
+        "kafka.transaction_timeout",
+        SOME_TIME,
+        "10s",
+        "A transaction that is open for longer is aborted. Handlers run outside of it.",
+    ),
+    key("kafka.fetch_ahead", SOME_BYTES, "32MiB", "Bytes fetched ahead from Kafka, in each worker."),
     key(
         "limits.in_flight",
         COUNT,
@@ -94,6 +132,23 @@ pub(super) const KEYS: &[Key] = &[
     ),
 ];
 
+/// What stands before the settings of librdkafka.
+const CLIENT: &str = "kafka.client.";
+/// What is known of each of them; librdkafka knows the rest.
+static CLIENT_KEY: Key = key("kafka.client.NAME", Kind::Text, "", "A setting of librdkafka, passed on as it is.");
+/// What the names of librdkafka's secrets hold.
+const SECRETS: &[&str] = &["password", "secret", "sasl.oauthbearer.config", "ssl.key.pem", "sasl.jaas"];
+
+/// The name that librdkafka has for a key of ours.
+pub(super) fn client_setting(key: &str) -> Option<&str> {
+    key.strip_prefix(CLIENT).filter(|setting| !setting.is_empty())
+}
+
+/// Whether a key's value is nobody's business.
+pub(super) fn is_secret(key: &str) -> bool {
+    client_setting(key).is_some_and(|setting| SECRETS.iter().any(|secret| setting.contains(secret)))
+}
+
 /// What stands before a service's own keys.
 const SERVICES: &str = "services.";
 /// The keys that a service may have of its own.
@@ -102,6 +157,9 @@ const OWN_LIMITS: &str = "limits.";
 
 /// The key called `name`, or, for `services.NAME.KEY`, the one that it stands for in that service.
 pub(super) fn find(name: &str) -> Option<&'static Key> {
+    if client_setting(name).is_some() {
+        return Some(&CLIENT_KEY);
+    }
     let general = split_service(name).map_or(name, |(_, key)| key);
     KEYS.iter().find(|key| key.name == general)
 }

@@ -118,6 +118,7 @@ pub(super) fn flags(options: &Options) -> Vec<Given> {
     let set = options.set.iter().map(|(key, text)| (key.as_str(), "--set", Some(text)));
     let own = [
         ("broker", "--broker", options.broker.as_ref()),
+        ("state_dir", "--state-dir", options.state_dir.as_ref()),
         ("store", "--store", options.store.as_ref()),
         ("log.format", "--log", options.log.as_ref()),
     ];

@@ -18,6 +18,9 @@ use value::Value;
 
 pub use layers::Origin;
 
+/// What is shown of a secret.
+const HIDDEN: &str = "(hidden)";
+
 /// One value and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Setting {
@@ -92,7 +95,8 @@ impl Configuration {
         };
         let Some(value) = known.kind.read(&text) else {
             let expected = known.kind.expected();
-            let message = format!("{key} = {text:?} (from {origin}) cannot be used; it has to be {expected}");
+            let shown = if keys::is_secret(&key) { HIDDEN } else { &text };
+            let message = format!("{key} = {shown:?} (from {origin}) cannot be used; it has to be {expected}");
             return Err(Coded::new(Code::BAD_VALUE, message));
         };
         self.settings.insert(key, Setting { text, value, origin });
@@ -103,7 +107,8 @@ impl Configuration {
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.settings.iter().map(|(key, Setting { text, origin, .. })| {
             let meaning = keys::find(key).expect("only known keys were taken").meaning;
-            Entry { key, value: text, origin, meaning }
+            let value = if keys::is_secret(key) { HIDDEN } else { text };
+            Entry { key, value, origin, meaning }
         })
     }
 
@@ -120,6 +125,19 @@ impl Configuration {
     /// The name of this process in its groups.
     pub fn instance(&self) -> &str {
         self.text("instance")
+    }
+
+    /// Whether somebody chose the name of this process.
+    pub(crate) fn has_instance(&self) -> bool {
+        self.settings["instance"].origin != Origin::Default
+    }
+
+    /// The settings that librdkafka is given as they are.
+    pub(crate) fn client_settings(&self) -> Vec<(String, String)> {
+        let settings = self.settings.iter();
+        settings
+            .filter_map(|(key, setting)| Some((keys::client_setting(key)?.to_owned(), setting.text.clone())))
+            .collect()
     }
 
     /// How many workers a service has in this process.

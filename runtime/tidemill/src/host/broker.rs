@@ -1,25 +1,37 @@
 //! From an address to a broker.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidemill_core::code::{Code, Coded};
-use tidemill_core::ports::{Blocking, Broker, Clock};
-use tidemill_embedded::store::StoreKind;
+use tidemill_core::ports::{Blocking, Broker, Clock, Random, Store};
+use tidemill_embedded::store::{self, StoreKind};
 use tidemill_embedded::{Embedded, Retention, Settings, Sync};
+use tidemill_kafka::{self as kafka, Kafka, OpenStore};
 
 use crate::config::Configuration;
+use crate::host::machine::SplitMix;
 
 /// The scheme of the broker that lives in this process's memory.
 const MEMORY: &str = "memory:";
 /// The scheme of the broker that lives in a directory.
 const EMBEDDED: &str = "embedded:";
-/// The scheme of a broker that other builds know.
-const KAFKA: &str = "kafka:";
+/// The scheme of a Kafka cluster.
+const KAFKA: &str = "kafka://";
+/// The word for no folder.
+const NONE: &str = "none";
 
 /// Whether the broker of this address lives and dies with the process.
 pub(super) fn is_memory(address: &str) -> bool {
     address == MEMORY
+}
+
+/// The name of this process in its groups. On a cluster many processes meet, so one that nobody chose is unique.
+pub(super) fn instance(configuration: &Configuration) -> String {
+    if configuration.broker().starts_with(KAFKA) && !configuration.has_instance() {
+        return format!("{:016x}", SplitMix::seeded().next());
+    }
+    configuration.instance().to_owned()
 }
 
 /// Whether there is something at this address already; opening a directory that does not exist makes it.
@@ -41,10 +53,63 @@ pub(super) fn open(
     match address.strip_prefix(EMBEDDED) {
         Some("") => unknown(format!("broker address {address} names no directory; it has to be embedded:DIR")),
         Some(directory) => Ok(Embedded::open(Path::new(directory), &settings(configuration), clock, blocking)?),
-        None if address.starts_with(KAFKA) => unknown(format!(
-            "broker address {address} needs Kafka, which is not in this build; use memory: or embedded:DIR"
-        )),
-        None => unknown(format!("no broker has an address such as {address}; use memory: or embedded:DIR")),
+        None => match address.strip_prefix(KAFKA) {
+            Some(brokers) if brokers.split(',').all(is_host_and_port) => {
+                let stores = stores(configuration);
+                Ok(Kafka::open(kafka_settings(configuration, brokers), stores, clock, blocking)?)
+            }
+            Some(_) => unknown(format!("broker address {address} has to be kafka://HOST:PORT[,HOST:PORT]")),
+            None => unknown(format!(
+                "no broker has an address such as {address}; use memory:, embedded:DIR or kafka://HOST:PORT"
+            )),
+        },
+    }
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
+fn kafka_settings(configuration: &Configuration, brokers: &str) -> kafka::Settings {
+    let defaults = kafka::Settings::default();
+    let time = |key: &str, default| configuration.time(key).unwrap_or(default);
+    let number = |key: &str| configuration.number(key).unwrap_or_default();
+    kafka::Settings {
+        brokers: brokers.to_owned(),
+        protocol: match configuration.text("kafka.group_protocol") {
+            "consumer" => kafka::GroupProtocol::Consumer,
+            _ => kafka::GroupProtocol::Classic,
+        },
+        drain: configuration.drain(),
+        session_timeout: time("kafka.session_timeout", defaults.session_timeout),
+        heartbeat: time("kafka.heartbeat", defaults.heartbeat),
+        transaction_timeout: time("kafka.transaction_timeout", defaults.transaction_timeout),
+        fetch_ahead: usize::try_from(number("kafka.fetch_ahead")).unwrap_or(usize::MAX),
+        replication: i32::try_from(number("topics.replication")).ok().filter(|copies| *copies > 0),
+        client: configuration.client_settings(),
+    }
+}
+
+/// Where services keep a copy of their state: a folder for each group, or memory.
+fn stores(configuration: &Configuration) -> OpenStore {
+    let folder = Some(configuration.text("state_dir")).filter(|folder| *folder != NONE).map(PathBuf::from);
+    let settings = settings(configuration);
+    Arc::new(move |group| match (&folder, group) {
+        (Some(folder), Some(group)) => cache(&folder.join(group), &settings),
+        _ => Ok(store::memory()),
+    })
+}
+
+/// Opens a cache. One that cannot be used any more is made anew: Kafka has everything that was in it.
+fn cache(folder: &Path, settings: &Settings) -> Result<Arc<dyn Store>, Coded> {
+    match store::open(settings.store, folder, settings.store_cache) {
+        Err(cause) if matches!(cause.code, Code::DAMAGED | Code::OTHER_STORE) => {
+            tracing::warn!(folder = %folder.display(), %cause, "the copy of the state cannot be used and is made anew");
+            let gone = std::fs::remove_dir_all(folder);
+            gone.map_err(|error| Coded::new(Code::WRITE_FAILED, format!("{} stays: {error}", folder.display())))?;
+            store::open(settings.store, folder, settings.store_cache)
+        }
+        opened => opened,
     }
 }
 

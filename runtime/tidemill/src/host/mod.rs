@@ -114,12 +114,30 @@ impl Host {
         &self.configuration
     }
 
-    /// The topics that the services read and write, each once, by name.
+    /// The topics that the services read and write, and those that the broker needs for them, each once, by name.
     pub fn topics(&self) -> BTreeSet<Arc<str>> {
-        self.services
+        self.services.iter().flat_map(|service| self.topics_of(service)).collect()
+    }
+
+    fn topics_of(&self, service: &Service) -> Vec<Arc<str>> {
+        let declared = service.input_topics().chain(service.output_topics()).cloned();
+        declared.chain(self.broker.own_topics(service.name())).collect()
+    }
+
+    /// How many partitions a topic gets that is created: as many as its service's inputs have where it goes with them, else
+    /// as configured.
+    pub(crate) async fn partitions_for(&self, topic: &str) -> Result<u32, Coded> {
+        let goes_with = self
+            .services
             .iter()
-            .flat_map(|service| service.input_topics().chain(service.output_topics()).cloned())
-            .collect()
+            .find(|service| self.broker.own_topics(service.name()).iter().any(|own| **own == *topic));
+        let inputs = goes_with.map(|service| service.input_topics().cloned().collect::<Vec<_>>()).unwrap_or_default();
+        for input in inputs {
+            if let Some(info) = self.broker.topics().describe(&input).await? {
+                return Ok(info.partitions);
+            }
+        }
+        Ok(self.configuration.partitions())
     }
 
     /// Creates those of these topics that do not exist, with the configured number of partitions, and tells which they were.
@@ -129,8 +147,9 @@ impl Host {
         let mut created = Vec::new();
         for topic in topics {
             if known.describe(&topic).await?.is_none() {
-                known.create(&topic, self.configuration.partitions()).await?;
-                tracing::debug!(topic = %topic, partitions = self.configuration.partitions(), "topic created");
+                let partitions = self.partitions_for(&topic).await?;
+                known.create(&topic, partitions).await?;
+                tracing::debug!(topic = %topic, partitions, "topic created");
                 created.push(topic);
             }
         }
@@ -172,6 +191,7 @@ impl Host {
 
     /// One post for each worker of each service.
     fn posts(&self, stop: &watch::Receiver<bool>) -> Vec<Post> {
+        let instance = broker::instance(&self.configuration);
         let mut posts = Vec::new();
         for service in &self.services {
             let log: Arc<dyn Observer> = Arc::new(telemetry::Log::new(Arc::clone(service.name())));
@@ -181,7 +201,7 @@ impl Host {
                 posts.push(Post {
                     service: Arc::clone(service),
                     thread: format!("{}-{worker}", service.name()),
-                    member: format!("{}.{worker}", self.configuration.instance()).into(),
+                    member: format!("{instance}.{worker}").into(),
                     broker: Arc::clone(&self.broker),
                     clock: Arc::clone(&self.clock),
                     blocking: Arc::clone(&self.blocking),
@@ -202,8 +222,8 @@ impl Host {
         }
         let topics = self.broker.topics();
         for service in &self.services {
-            for topic in service.input_topics().chain(service.output_topics()) {
-                if topics.describe(topic).await?.is_none() {
+            for topic in self.topics_of(service) {
+                if topics.describe(&topic).await?.is_none() {
                     let what = format!("topic {topic}, which service {} needs, does not exist", service.name());
                     return Err(missing(&what, service.name(), self.configuration.broker()));
                 }

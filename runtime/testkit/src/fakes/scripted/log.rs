@@ -93,7 +93,8 @@ impl Log for Reading {
                 records.push(record.clone());
             }
             if !records.is_empty() {
-                into.push(RecordBatch { source: reader.partition.clone(), records });
+                let next = records.last().map_or(0, |last| last.offset + 1);
+                into.push(RecordBatch { source: reader.partition.clone(), records, next });
             }
         }
         // Another reader comes first the next time.

@@ -75,7 +75,13 @@ fn value_of(key: &'static str) -> impl Strategy<Value = Option<String>> {
 
 fn options() -> impl Strategy<Value = Options> {
     let own = (value_of("broker"), value_of("store"), value_of("log.format"));
-    (vec(pair(), 0..12), own).prop_map(|(set, (broker, store, log))| Options { config: None, broker, store, set, log })
+    (vec(pair(), 0..12), own).prop_map(|(set, (broker, store, log))| Options {
+        broker,
+        store,
+        set,
+        log,
+        ..Options::default()
+    })
 }
 
 /// A file that says so: numbers bare every second time.

@@ -1,0 +1,367 @@
+//! A Kafka cluster as a broker: what its members, publishers and readers in one process share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_channel::oneshot;
+use futures_util::future::BoxFuture;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::RDKafkaErrorCode;
+use tidemill_core::code::{Code, Coded};
+use tidemill_core::outputs::Outputs;
+use tidemill_core::ports::{
+    Answer, Blocking, Broker, Clock, Committing, Entry, KeyRange, Lag, Member as Membership, Store, Subscription,
+    TopicInfo, Topics, records_lost,
+};
+use tidemill_core::progress::Progress;
+use tidemill_core::record::TopicPartition;
+use tidemill_core::time::Timestamp;
+
+use crate::client::{Clients, Plain};
+use crate::commits::{Commits, Desk};
+use crate::failure::Failure;
+use crate::member::Member;
+use crate::names;
+use crate::native;
+use crate::offsets;
+use crate::ownership::Ownership;
+use crate::reader::number;
+use crate::report::Report;
+use crate::settings::Settings;
+use crate::states::{Mark, States};
+use crate::transaction::{Content, Transactions};
+
+/// How long one question to the cluster may take before it counts as unreachable.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Opens the local store of a group, which may hold what an earlier process left; without a group, one in memory.
+pub type OpenStore = Arc<dyn Fn(Option<&str>) -> Result<Arc<dyn Store>, Coded> + Send + Sync>;
+
+type Reports = BTreeMap<(Arc<str>, u32), Arc<Mutex<Report>>>;
+
+/// What everything of one cluster shares.
+pub(crate) struct Shared {
+    pub(crate) clients: Clients,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Asks about topics and positions, and sees the true ends.
+    plain: Plain,
+    blocking: Arc<dyn Blocking>,
+    stores: OpenStore,
+    /// The own ids of topics, as they were asked for last.
+    ids: Mutex<BTreeMap<Arc<str>, Arc<str>>>,
+    /// The members of this process, by group and name.
+    members: Mutex<BTreeSet<(Arc<str>, Arc<str>)>>,
+    states: Mutex<BTreeMap<Arc<str>, Arc<States>>>,
+    publisher: Mutex<Transactions>,
+    /// Clients that ask for the offsets of a group.
+    askers: Mutex<BTreeMap<Arc<str>, Arc<Plain>>>,
+    /// What was read of shards for reports, by group and shard.
+    reports: Mutex<Reports>,
+}
+
+pub(crate) fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// Runs a job that waits for the cluster on a thread that may wait. It runs whether or not anybody waits for it.
+    pub(crate) fn away<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, Coded>> {
+        let (send, receive) = oneshot::channel();
+        self.blocking.run(Box::new(move || {
+            // Nobody waits any more where the caller has gone on.
+            let _ = send.send(job());
+        }));
+        Box::pin(async { receive.await.map_err(|_| Coded::new(Code::BACKEND_FAILED, "a thread for Kafka ended")) })
+    }
+
+    /// Asks for a topic, and remembers its id.
+    pub(crate) fn ask_topic(&self, topic: &str) -> Result<Option<TopicInfo>, Failure> {
+        let info = native::describe(self.plain.client(), topic, PATIENCE)?;
+        self.clients.reach.back();
+        if let Some(info) = &info {
+            lock(&self.ids).insert(topic.into(), Arc::clone(&info.id));
+        }
+        Ok(info)
+    }
+
+    /// The id of a topic that was asked for before.
+    pub(crate) fn known_id(&self, topic: &str) -> Arc<str> {
+        lock(&self.ids).get(topic).cloned().unwrap_or_default()
+    }
+
+    /// The oldest offset and the true end of a partition.
+    pub(crate) fn ask_offsets(&self, partition: &TopicPartition) -> Result<(u64, u64), Failure> {
+        let (start, end) = self.plain.fetch_watermarks(&partition.topic, number(partition), PATIENCE)?;
+        self.clients.reach.back();
+        Ok((start.unsigned_abs(), end.unsigned_abs()))
+    }
+
+    /// Where a cache stands that holds everything of this changelog.
+    pub(crate) fn mark(&self, changelog: &TopicPartition) -> Result<Mark, Coded> {
+        let cannot = |failure: Failure| failure.coded(format!("the end of {changelog} cannot be read"));
+        let (_, position) = self.ask_offsets(changelog).map_err(cannot)?;
+        let topic_id = self.known_id(&changelog.topic).to_string();
+        Ok(Mark { topic_id, position, at: self.clock.now() })
+    }
+
+    /// Looks up the first offset of a time.
+    pub(crate) fn locate(
+        self: &Arc<Self>,
+        partition: TopicPartition,
+        at: Timestamp,
+    ) -> BoxFuture<'static, Result<Option<u64>, Coded>> {
+        let shared = Arc::clone(self);
+        let located = self.away(move || shared.ask_offset_at(&partition, at));
+        Box::pin(async move { located.await? })
+    }
+
+    fn ask_offset_at(&self, partition: &TopicPartition, at: Timestamp) -> Result<Option<u64>, Coded> {
+        let mut list = rdkafka::TopicPartitionList::new();
+        // An offset in this question is a time; times before the epoch find what the epoch finds.
+        let time = rdkafka::Offset::Offset(at.as_millis().max(0));
+        let cannot = |failure: Failure| failure.coded(format!("an offset of {partition} cannot be found"));
+        list.add_partition_offset(&partition.topic, number(partition), time).map_err(|error| cannot(error.into()))?;
+        let found = self.plain.offsets_for_times(list, PATIENCE).map_err(|error| cannot(error.into()))?;
+        let element = found.find_partition(&partition.topic, number(partition));
+        let element = element.ok_or_else(|| cannot(Failure::new(RDKafkaErrorCode::Fail, "no answer")))?;
+        element.error().map_err(|error| cannot(error.into()))?;
+        Ok(match element.offset() {
+            rdkafka::Offset::Offset(offset) => u64::try_from(offset).ok(),
+            _ => None,
+        })
+    }
+
+    /// What it means that a partition cannot be read on from `wanted`.
+    pub(crate) fn broken(&self, partition: &TopicPartition, wanted: u64, code: RDKafkaErrorCode) -> Coded {
+        let failure = Failure::new(code, "the broker says");
+        if matches!(code, RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
+            && let Ok((oldest, end)) = self.ask_offsets(partition)
+        {
+            if wanted < oldest {
+                return records_lost(partition, wanted, oldest);
+            }
+            let message = format!("{partition} ends at {end}, and the group has done its records up to {wanted}");
+            return Coded::new(Code::TOPIC_REPLACED, message);
+        }
+        failure.coded(format!("{partition} cannot be read"))
+    }
+
+    /// A member is gone.
+    pub(crate) fn leave(&self, name: &(Arc<str>, Arc<str>)) {
+        lock(&self.members).remove(name);
+    }
+
+    fn states(&self, group: &Arc<str>) -> Result<Arc<States>, Coded> {
+        let mut all = lock(&self.states);
+        if let Some(states) = all.get(group) {
+            return Ok(Arc::clone(states));
+        }
+        let states = Arc::new(States::new((self.stores)(Some(group))?));
+        all.insert(Arc::clone(group), Arc::clone(&states));
+        Ok(states)
+    }
+
+    fn asker(&self, group: &str) -> Result<Arc<Plain>, Coded> {
+        let mut all = lock(&self.askers);
+        if let Some(asker) = all.get(group) {
+            return Ok(Arc::clone(asker));
+        }
+        let asker = Arc::new(self.clients.plain(Some(group))?);
+        all.insert(group.into(), Arc::clone(&asker));
+        Ok(asker)
+    }
+
+    fn need(&self, topic: &str) -> Result<TopicInfo, Coded> {
+        let found =
+            self.ask_topic(topic).map_err(|failure| failure.coded(format!("topic {topic} cannot be looked up")))?;
+        found.ok_or_else(|| Coded::new(Code::TOPIC_MISSING, format!("topic {topic} does not exist")))
+    }
+
+    fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded> {
+        let mut list = rdkafka::TopicPartitionList::new();
+        let mut partitions = Vec::new();
+        for topic in topics {
+            for number in 0..self.need(topic)?.partitions {
+                let partition = TopicPartition::new(Arc::clone(topic), number);
+                list.add_partition(topic, crate::reader::number(&partition));
+                partitions.push(partition);
+            }
+        }
+        let cannot = |failure: Failure| failure.coded(format!("offsets of group {group} cannot be read"));
+        let told = self.asker(group)?.committed_offsets(list, PATIENCE).map_err(|error| cannot(error.into()))?;
+        let mut all = Vec::new();
+        for partition in partitions {
+            let element = told.find_partition(&partition.topic, number(&partition));
+            let progress = element.and_then(|element| offsets::read(&element)).unwrap_or_else(Progress::default);
+            // Read after the progress: both only grow.
+            let (start, end) = self.ask_offsets(&partition).map_err(cannot)?;
+            let ahead = end.saturating_sub(progress.next().max(start));
+            all.push(Lag { partition, records: ahead + progress.undone() as u64 });
+        }
+        Ok(all)
+    }
+
+    fn state(&self, group: &str, shard: u32, range: &KeyRange, limit: usize) -> Result<Vec<Entry>, Coded> {
+        let changelog = TopicPartition::new(names::changelog(group), shard);
+        let Some(info) =
+            self.ask_topic(&changelog.topic).map_err(|failure| failure.coded("a topic cannot be looked up"))?
+        else {
+            return Ok(Vec::new());
+        };
+        if shard >= info.partitions {
+            return Ok(Vec::new());
+        }
+        let report = self.report(group, &changelog)?;
+        let (_, end) = self.ask_offsets(&changelog).map_err(|failure| failure.coded("an end cannot be read"))?;
+        let deadline = self.clock.now() + PATIENCE;
+        lock(&report).read(&info.id, end, &|| self.clock.now() < deadline)?;
+        lock(&report).states().scan(shard, range, limit)
+    }
+
+    fn report(&self, group: &str, changelog: &TopicPartition) -> Result<Arc<Mutex<Report>>, Coded> {
+        let mut all = lock(&self.reports);
+        let key = (Arc::from(group), changelog.partition);
+        if let Some(report) = all.get(&key) {
+            return Ok(Arc::clone(report));
+        }
+        let client = Arc::new(self.clients.reader(group, 1)?);
+        let report = Report::new(changelog.clone(), States::new((self.stores)(None)?), client);
+        let report = Arc::new(Mutex::new(report));
+        all.insert(key, Arc::clone(&report));
+        Ok(report)
+    }
+
+    fn publish(&self, outputs: &Outputs) -> Result<(), Coded> {
+        if outputs.is_empty() {
+            return Ok(());
+        }
+        let content = Content { outputs, changes: None, offsets: None, now: self.clock.now() };
+        match lock(&self.publisher).run(&content) {
+            Answer::Committed => Ok(()),
+            Answer::NotCommitted(cause) | Answer::Fenced(cause) | Answer::Unknown(cause) => Err(cause),
+        }
+    }
+}
+
+/// A Kafka cluster.
+pub struct Kafka {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Kafka {
+    /// Prepares for a cluster. Nothing is asked yet, so one that does not answer shows with the first question. Settings that
+    /// the client does not know, or that the runtime owns, are an error (TM-0102).
+    pub fn open(
+        settings: Settings,
+        stores: OpenStore,
+        clock: Arc<dyn Clock>,
+        blocking: Arc<dyn Blocking>,
+    ) -> Result<Arc<Self>, Coded> {
+        let clients = Clients::new(settings)?;
+        // Publishers are as many as processes; each opens transactions under a name that nobody else has.
+        let unique = RandomState::new().build_hasher().finish();
+        let publisher = Transactions::new(clients.clone(), format!("tidemill.publisher.{unique:016x}"));
+        let shared = Shared {
+            plain: clients.plain(None)?,
+            clients,
+            clock,
+            blocking,
+            stores,
+            ids: Mutex::default(),
+            members: Mutex::default(),
+            states: Mutex::default(),
+            publisher: Mutex::new(publisher),
+            askers: Mutex::default(),
+            reports: Mutex::default(),
+        };
+        Ok(Arc::new(Self { shared: Arc::new(shared) }))
+    }
+
+    /// Asks on a thread that may wait.
+    pub(crate) async fn away<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Shared) -> Result<T, Coded> + Send + 'static,
+    ) -> Result<T, Coded> {
+        let shared = Arc::clone(&self.shared);
+        self.shared.away(move || job(&shared)).await?
+    }
+}
+
+#[async_trait]
+impl Broker for Kafka {
+    fn join(&self, subscription: Subscription) -> Result<Membership, Coded> {
+        let name = (Arc::clone(&subscription.group), Arc::clone(&subscription.member));
+        if !lock(&self.shared.members).insert(name.clone()) {
+            let message = format!("group {} has a member {} in this process already", name.0, name.1);
+            return Err(Coded::new(Code::BAD_SERVICE, message));
+        }
+        let joined = self.seat(&subscription);
+        if joined.is_err() {
+            self.shared.leave(&name);
+        }
+        joined
+    }
+
+    fn topics(&self) -> Arc<dyn Topics> {
+        Arc::new(Self { shared: Arc::clone(&self.shared) })
+    }
+
+    fn own_topics(&self, group: &str) -> Vec<Arc<str>> {
+        vec![names::changelog(group).into()]
+    }
+
+    async fn publish(&self, outputs: Outputs) -> Result<(), Coded> {
+        self.away(move |shared| shared.publish(&outputs)).await
+    }
+
+    async fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded> {
+        let (group, topics) = (group.to_owned(), topics.to_vec());
+        self.away(move |shared| shared.lag(&group, &topics)).await
+    }
+
+    async fn shards(&self, group: &str) -> Result<u32, Coded> {
+        let info = Topics::describe(self, &names::changelog(group)).await?;
+        Ok(info.map_or(0, |info| info.partitions))
+    }
+
+    async fn state(&self, group: &str, shard: u32, range: &KeyRange, limit: usize) -> Result<Vec<Entry>, Coded> {
+        let (group, range) = (group.to_owned(), range.clone());
+        self.away(move |shared| shared.state(&group, shard, &range, limit)).await
+    }
+}
+
+impl Kafka {
+    /// Makes the clients of a member and joins.
+    fn seat(&self, subscription: &Subscription) -> Result<Membership, Coded> {
+        let shared = &self.shared;
+        let group = Arc::clone(&subscription.group);
+        // How much is fetched ahead is shared by as many partitions as one worker alone would have.
+        let mut partitions = 0;
+        for topic in &subscription.topics {
+            partitions += shared.need(topic)?.partitions as usize;
+        }
+        let reader = Arc::new(shared.clients.reader(&group, partitions)?);
+        let ownership = Arc::new(Ownership::default());
+        let states = shared.states(&group)?;
+        let transactional_id = names::transactional_id(&group, &subscription.member);
+        let member = Member::join(Arc::clone(shared), subscription, Arc::clone(&reader), Arc::clone(&ownership))?;
+        let desk = Desk {
+            shared: Arc::clone(shared),
+            group,
+            ownership,
+            states,
+            transactions: Mutex::new(Transactions::new(shared.clients.clone(), transactional_id)),
+            member: Arc::downgrade(member.client()),
+            reader,
+        };
+        let commits = Committing::Batch(Rc::new(Commits(Arc::new(desk))));
+        Ok(Membership { log: Box::new(member), commits })
+    }
+}

@@ -1,0 +1,19 @@
+//! The names of everything that belongs to one group.
+
+/// What the name of a group's changelog ends with.
+const CHANGELOG: &str = ".changelog";
+
+/// The compacted topic that a group's state is rebuilt from.
+pub(crate) fn changelog(group: &str) -> String {
+    format!("{group}{CHANGELOG}")
+}
+
+/// Whether a topic keeps only the newest record of each key.
+pub(crate) fn is_compacted(topic: &str) -> bool {
+    topic.ends_with(CHANGELOG)
+}
+
+/// The name under which one member's transactions are known to the cluster: whoever opens it ends what another left open.
+pub(crate) fn transactional_id(group: &str, member: &str) -> String {
+    format!("{group}.{member}")
+}

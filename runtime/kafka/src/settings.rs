@@ -1,0 +1,67 @@
+//! What can be chosen about a connection to Kafka.
+
+use std::time::Duration;
+
+/// The protocol by which members of a group agree on who reads what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GroupProtocol {
+    /// The protocol that every broker knows: all partitions are asked back whenever a member comes or goes.
+    #[default]
+    Classic,
+    /// KIP-848, of brokers from version 4.0 on: only what has to move is asked back. Session time-out and heartbeat are
+    /// settings of the broker.
+    Consumer,
+}
+
+/// How Kafka is reached and used.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The brokers to begin with: `host:port`, with commas between them.
+    pub brokers: String,
+    /// The protocol of the groups.
+    pub protocol: GroupProtocol,
+    /// How long a member may take to give revoked partitions up.
+    pub drain: Duration,
+    /// How long a member may be silent before its partitions go to others (classic protocol).
+    pub session_timeout: Duration,
+    /// How often a member tells that it is alive (classic protocol).
+    pub heartbeat: Duration,
+    /// How long a transaction may stay open before the broker aborts it. Only completed units are put into one, so handlers
+    /// may be slower than this.
+    pub transaction_timeout: Duration,
+    /// Bytes that are fetched ahead for each worker, over all its partitions; each holds one fetch at least.
+    pub fetch_ahead: usize,
+    /// Copies of each record of a topic that is created; the broker's own default unless set.
+    pub replication: Option<i32>,
+    /// Settings of librdkafka, passed on as they are; what the runtime owns is refused when it is opened.
+    pub client: Vec<(String, String)>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            brokers: String::new(),
+            protocol: GroupProtocol::Classic,
+            drain: Duration::from_secs(10),
+            session_timeout: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(1),
+            transaction_timeout: Duration::from_secs(10),
+            fetch_ahead: 32 * MIB,
+            replication: None,
+            client: Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    /// Values that may be secret are left out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.client.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Settings")
+            .field("brokers", &self.brokers)
+            .field("protocol", &self.protocol)
+            .field("client", &names)
+            .finish_non_exhaustive()
+    }
+}

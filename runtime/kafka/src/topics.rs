@@ -1,0 +1,83 @@
+//! Topics and positions of a cluster.
+
+use async_trait::async_trait;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::RDKafkaErrorCode;
+use tidemill_core::code::{Code, Coded};
+use tidemill_core::ports::{TopicInfo, Topics};
+use tidemill_core::record::TopicPartition;
+use tidemill_core::time::Timestamp;
+
+use crate::broker::{Kafka, PATIENCE};
+use crate::failure::Failure;
+use crate::names;
+
+/// What the broker's own default number of copies is called.
+const BROKERS_DEFAULT: i32 = -1;
+
+#[async_trait]
+impl Topics for Kafka {
+    async fn describe(&self, topic: &str) -> Result<Option<TopicInfo>, Coded> {
+        let topic = topic.to_owned();
+        self.away(move |shared| {
+            let found = shared.ask_topic(&topic);
+            found.map_err(|failure| failure.coded(format!("topic {topic} cannot be looked up")))
+        })
+        .await
+    }
+
+    async fn create(&self, topic: &str, partitions: u32) -> Result<(), Coded> {
+        if topic.is_empty() || partitions == 0 {
+            let message = format!("topic {topic:?} needs a name and at least one partition");
+            return Err(Coded::new(Code::BAD_VALUE, message));
+        }
+        let cannot = |failure: Failure| failure.coded(format!("topic {topic} cannot be created"));
+        let config = self.shared.clients.admin();
+        let admin: AdminClient<DefaultClientContext> = config.create().map_err(|error| cannot(error.into()))?;
+        let copies = TopicReplication::Fixed(self.shared.clients.settings().replication.unwrap_or(BROKERS_DEFAULT));
+        let mut new = NewTopic::new(topic, i32::try_from(partitions).unwrap_or(i32::MAX), copies);
+        if names::is_compacted(topic) {
+            new = new.set("cleanup.policy", "compact");
+        }
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
+        let answers = admin.create_topics(&[new], &options).await.map_err(|error| cannot(error.into()))?;
+        match answers.into_iter().next() {
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => self.exists(topic, partitions).await,
+            Some(Err((_, code))) => Err(cannot(Failure::new(code, "the broker says"))),
+            Some(Ok(_)) | None => Ok(()),
+        }
+    }
+
+    async fn offsets(&self, partition: &TopicPartition) -> Result<(u64, u64), Coded> {
+        let info = self.describe(&partition.topic).await?;
+        if info.as_ref().is_none_or(|info| partition.partition >= info.partitions) {
+            let there = info.map_or("the topic does not exist".to_owned(), |info| {
+                format!("the topic has {} partitions", info.partitions)
+            });
+            return Err(Coded::new(Code::TOPIC_MISSING, format!("{partition} does not exist; {there}")));
+        }
+        let partition = partition.clone();
+        self.away(move |shared| {
+            let cannot = |failure: Failure| failure.coded(format!("offsets of {partition} cannot be read"));
+            shared.ask_offsets(&partition).map_err(cannot)
+        })
+        .await
+    }
+
+    async fn offset_at(&self, partition: &TopicPartition, at: Timestamp) -> Result<Option<u64>, Coded> {
+        self.shared.locate(partition.clone(), at).await
+    }
+}
+
+impl Kafka {
+    /// A topic that somebody wants to create is there: with as many partitions it is fine.
+    async fn exists(&self, topic: &str, partitions: u32) -> Result<(), Coded> {
+        let there = self.describe(topic).await?.map_or(0, |info| info.partitions);
+        if there == partitions {
+            return Ok(());
+        }
+        let message = format!("topic {topic} exists with {there} partitions, not with {partitions}");
+        Err(Coded::new(Code::TOPIC_EXISTS, message))
+    }
+}

@@ -1,0 +1,193 @@
+//! One member's transactions: everything of a commit, or nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::producer::Producer as _;
+use tidemill_core::code::{Code, Coded};
+use tidemill_core::headers::Headers;
+use tidemill_core::outputs::Outputs;
+use tidemill_core::ports::{Answer, Change};
+use tidemill_core::time::Timestamp;
+
+use crate::client::{Clients, Producer};
+use crate::failure::Failure;
+use crate::native::{self, Outgoing, Target};
+
+/// How often a commit whose answer did not come in time is asked for again before nobody can say what became of it.
+const MOST_COMMIT_TRIES: usize = 3;
+
+/// A shard, and its records of the changelog.
+pub(crate) type Changed = (u32, Vec<Change>);
+
+/// What one transaction holds.
+pub(crate) struct Content<'a> {
+    pub(crate) outputs: &'a Outputs,
+    /// The changelog, and the changes of each shard: the shard's number is the partition.
+    pub(crate) changes: Option<(&'a str, &'a [Changed])>,
+    /// Offsets, and by what the broker checks that the owner sends them.
+    pub(crate) offsets: Option<(&'a TopicPartitionList, &'a ConsumerGroupMetadata)>,
+    /// The timestamp of changelog records.
+    pub(crate) now: Timestamp,
+}
+
+/// The transactions of one transactional id.
+pub(crate) struct Transactions {
+    clients: Clients,
+    id: String,
+    producer: Option<Producer>,
+    targets: BTreeMap<Arc<str>, Target>,
+    /// When another producer of this id was noticed last.
+    fenced: Option<Timestamp>,
+    /// Why no more transactions are made.
+    broken: Option<Coded>,
+}
+
+impl Transactions {
+    pub(crate) fn new(clients: Clients, id: String) -> Self {
+        Self { clients, id, producer: None, targets: BTreeMap::new(), fenced: None, broken: None }
+    }
+
+    /// Why no more transactions are made, if it came to that.
+    pub(crate) fn broken(&self) -> Option<Coded> {
+        self.broken.clone()
+    }
+
+    fn patience(&self) -> Duration {
+        self.clients.settings().transaction_timeout
+    }
+
+    /// Commits all of it, or nothing.
+    pub(crate) fn run(&mut self, content: &Content<'_>) -> Answer {
+        if let Some(cause) = &self.broken {
+            return Answer::NotCommitted(cause.clone());
+        }
+        if let Err(failure) = self.begin() {
+            return self.not_committed(&failure, content.now);
+        }
+        if let Err(failure) = self.fill(content) {
+            return self.undo(&failure, content.now);
+        }
+        self.end(content.now)
+    }
+
+    /// Opens the transaction; opens the producer first where there is none, which ends what an earlier one left open.
+    fn begin(&mut self) -> Result<(), Failure> {
+        if self.producer.is_none() {
+            let opened = self.clients.producer(&self.id);
+            let producer =
+                opened.map_err(|cause| Failure::new(rdkafka::error::RDKafkaErrorCode::InvalidArgument, cause))?;
+            producer.init_transactions(self.patience())?;
+            self.clients.reach.back();
+            self.producer = Some(producer);
+        }
+        let producer = self.producer.as_ref().expect("opened above");
+        Ok(producer.begin_transaction()?)
+    }
+
+    fn fill(&mut self, content: &Content<'_>) -> Result<(), Failure> {
+        let Self { producer: Some(producer), targets, clients, .. } = self else {
+            unreachable!("a transaction was begun")
+        };
+        let client = producer.client();
+        for output in content.outputs.iter() {
+            if !targets.contains_key(output.topic) {
+                targets.insert(Arc::clone(output.topic), Target::new(output.topic));
+            }
+            let headers = Headers::from_bytes(Bytes::copy_from_slice(output.headers));
+            let record = Outgoing {
+                target: &targets[output.topic],
+                partition: output.partition,
+                timestamp: output.timestamp.as_millis(),
+                key: output.key,
+                value: output.value,
+                headers: &headers,
+            };
+            native::produce(client, &record)?;
+        }
+        if let Some((changelog, shards)) = content.changes {
+            let (target, headers) = (Target::new(changelog), Headers::default());
+            for (shard, changes) in shards {
+                for change in changes {
+                    let record = Outgoing {
+                        target: &target,
+                        partition: *shard,
+                        timestamp: content.now.as_millis(),
+                        key: Some(&change.key),
+                        value: change.value.as_deref(),
+                        headers: &headers,
+                    };
+                    native::produce(client, &record)?;
+                }
+            }
+        }
+        if let Some((offsets, fence)) = content.offsets {
+            producer.send_offsets_to_transaction(offsets, fence, clients.settings().transaction_timeout)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the transaction well. What the client cannot say, nobody can.
+    fn end(&mut self, now: Timestamp) -> Answer {
+        for attempt in 1.. {
+            let producer = self.producer.as_ref().expect("a transaction was begun");
+            let failure = match native::commit(producer.client(), self.patience()) {
+                Ok(()) => {
+                    self.clients.reach.back();
+                    return Answer::Committed;
+                }
+                Err(failure) => failure,
+            };
+            if failure.wants_abort {
+                return match producer.abort_transaction(self.patience()) {
+                    Ok(()) => self.not_committed(&failure, now),
+                    Err(_) => self.unknown(&failure, now),
+                };
+            }
+            if !failure.is_retriable || failure.is_fatal || attempt >= MOST_COMMIT_TRIES {
+                return self.unknown(&failure, now);
+            }
+        }
+        unreachable!("the loop ends with an answer")
+    }
+
+    /// The transaction did not come to its end, so it will not be committed.
+    fn undo(&mut self, failure: &Failure, now: Timestamp) -> Answer {
+        let producer = self.producer.as_ref().expect("a transaction was begun");
+        if failure.is_fatal || producer.abort_transaction(self.patience()).is_err() {
+            // The next producer of this id ends it.
+            self.producer = None;
+        }
+        self.not_committed(failure, now)
+    }
+
+    fn not_committed(&mut self, failure: &Failure, now: Timestamp) -> Answer {
+        let cause = self.cause(failure, now);
+        if failure.is_group_fence() { Answer::Fenced(cause) } else { Answer::NotCommitted(cause) }
+    }
+
+    fn unknown(&mut self, failure: &Failure, now: Timestamp) -> Answer {
+        self.producer = None;
+        Answer::Unknown(self.cause(failure, now))
+    }
+
+    /// The failure as an operator reads it. A producer that was fenced twice in short time has a twin.
+    fn cause(&mut self, failure: &Failure, now: Timestamp) -> Coded {
+        if !failure.is_producer_fence() {
+            return failure.coded(format!("a transaction of {}", self.id));
+        }
+        self.producer = None;
+        let again = self.fenced.is_some_and(|last| now.since(last) < self.clients.settings().session_timeout);
+        self.fenced = Some(now);
+        let message = format!("another process commits as {}; every instance needs a name of its own", self.id);
+        let cause = Coded::new(Code::DUPLICATE_INSTANCE, message);
+        if again {
+            self.broken = Some(cause.clone());
+        }
+        cause
+    }
+}
