@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "what is skipped has to be said")]
 
 mod disk;
+mod kafka;
 mod kill;
 mod misbehaving;
 mod own_crate;
