@@ -121,7 +121,7 @@ fn usage_errors_exit_2() {
 #[test]
 fn an_unknown_broker_is_named_with_its_code() {
     let folder = tempfile::tempdir().expect("a place for files");
-    for address in ["rabbit:", "kafka://localhost:9092", "embedded:"] {
+    for address in ["rabbit:", "kafka://localhost", "embedded:"] {
         let output = call(folder.path(), &["passthrough", "--broker", address]);
         assert_eq!(data(&output, 2), "");
         let text = String::from_utf8_lossy(&output.stderr);
