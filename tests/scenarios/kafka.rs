@@ -1,4 +1,10 @@
-//! The shop on a real Kafka.
+//! Services on a real Kafka.
+
+mod audit;
+mod feed;
+mod kills;
+mod moves;
+mod tally;
 
 use serde_json::Value;
 

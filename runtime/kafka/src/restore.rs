@@ -9,6 +9,7 @@ use tidemill_core::ports::Generation;
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
 
+use crate::broker::lock;
 use crate::changelog::{self, Pace};
 use crate::commits::Desk;
 use crate::failure::Failure;
@@ -38,6 +39,8 @@ impl Restore<'_> {
     /// The order counts: offsets are stable when they are told, so everything that was committed with them stands before the
     /// end that the changelog has after that.
     pub(crate) fn run(&self) -> Result<Vec<Option<Progress>>, Coded> {
+        let turn = self.desk.states.turn(self.shard);
+        let _held = lock(&turn);
         let transactions = self.desk.transactions.lock().map(|transactions| transactions.broken());
         if let Ok(Some(cause)) = transactions {
             return Err(cause);
@@ -132,6 +135,7 @@ impl Restore<'_> {
         let began = shared.clock.now();
         let mut told = began;
         let mut reached = |at: u64| {
+            let at = at.min(end);
             let now = shared.clock.now();
             if now.since(told) >= TELL_EVERY {
                 told = now;

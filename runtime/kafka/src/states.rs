@@ -14,6 +14,7 @@ use tidemill_core::ports::{Change, Durability, Entry, Generation, KeyRange, Stor
 use tidemill_core::progress::Progress;
 use tidemill_core::time::Timestamp;
 
+use crate::broker::lock;
 use crate::changelog::{self, LOCAL};
 
 /// A cache that stood still for longer may have missed that a key was removed: the changelog forgets removals after its
@@ -56,7 +57,11 @@ impl Mark {
 pub(crate) struct States {
     store: Arc<dyn Store>,
     loaded: Mutex<BTreeMap<u32, Loaded>>,
+    turns: Mutex<BTreeMap<u32, Turn>>,
 }
+
+/// Who holds it restores the shard.
+pub(crate) type Turn = Arc<Mutex<()>>;
 
 /// A shard that was loaded.
 struct Loaded {
@@ -68,7 +73,7 @@ struct Loaded {
 
 impl States {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, loaded: Mutex::default() }
+        Self { store, loaded: Mutex::default(), turns: Mutex::default() }
     }
 
     fn key(shard: u32, key: &[u8]) -> Bytes {
@@ -81,6 +86,12 @@ impl States {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Loaded>> {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be held while a shard is restored: a restore that nobody wants any more may still be at work when the next one begins,
+    /// and what it read is older.
+    pub(crate) fn turn(&self, shard: u32) -> Turn {
+        Arc::clone(lock(&self.turns).entry(shard).or_default())
     }
 
     /// The shard belongs to this ownership from now on.

@@ -1,5 +1,7 @@
 //! Topics and positions of a cluster.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -15,6 +17,8 @@ use crate::names;
 
 /// What the broker's own default number of copies is called.
 const BROKERS_DEFAULT: i32 = -1;
+/// How often it is looked for a topic that was created.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 #[async_trait]
 impl Topics for Kafka {
@@ -45,7 +49,7 @@ impl Topics for Kafka {
         match answers.into_iter().next() {
             Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => self.exists(topic, partitions).await,
             Some(Err((_, code))) => Err(cannot(Failure::new(code, "the broker says"))),
-            Some(Ok(_)) | None => Ok(()),
+            Some(Ok(_)) | None => self.seen(topic).await,
         }
     }
 
@@ -71,6 +75,16 @@ impl Topics for Kafka {
 }
 
 impl Kafka {
+    /// Waits until the brokers that are asked know a topic that was created. They learn of it a moment later than the one that
+    /// created it.
+    async fn seen(&self, topic: &str) -> Result<(), Coded> {
+        let deadline = self.shared.clock.now() + PATIENCE;
+        while self.describe(topic).await?.is_none() && self.shared.clock.now() < deadline {
+            self.shared.clock.sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
     /// A topic that somebody wants to create is there: with as many partitions it is fine.
     async fn exists(&self, topic: &str, partitions: u32) -> Result<(), Coded> {
         let there = self.describe(topic).await?.map_or(0, |info| info.partitions);

@@ -14,7 +14,7 @@ mod tools;
 mod wait;
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -126,6 +126,11 @@ fn fresh_folder() -> Result<TempDir, Error> {
 /// Runs one of Kafka's own tools to its end and answers what it said. `class` is a Java class, or the name of the script that
 /// starts it elsewhere without `kafka-` and `.sh`, such as `topics` or `consumer-groups`. How it ended is for the caller to look at.
 pub fn tool(class: &str, arguments: &[&str]) -> Result<Output, Error> {
-    let mut tool = tools::command(class)?;
+    let mut tool = tool_command(class)?;
     tool.args(arguments).stdin(Stdio::null()).output().map_err(Error::io("cannot start java"))
+}
+
+/// The command that [`tool`] runs, for callers who feed it or read what it says while it runs.
+pub fn tool_command(class: &str) -> Result<Command, Error> {
+    tools::command(class)
 }

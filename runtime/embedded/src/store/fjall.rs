@@ -13,8 +13,12 @@
 //!   (`keyspace/mod.rs`) does not look at the poison. So we wait before the commit instead, where we look.
 //! * **All changes of a batch have one sequence number** (`batch/mod.rs`), so a key must not come twice; `checked.rs` sees
 //!   to that. `Keyspace::get` reads what is not yet published; reads here go through a snapshot.
-//! * **Memory** is the block cache, at most four tables in memory ([`MEMTABLE_BYTES`] each: one that is written and three
-//!   that wait for the disk), and the filters of the upper levels.
+//! * **A table that is written is not bounded** by `max_memtable_size`: a batch asks fjall's own threads to seal it
+//!   (`keyspace/mod.rs`, `request_rotation`), and while both write tables out on a slow disk it grows on. So a batch waits for
+//!   that too ([`TABLES_BYTES`]).
+//! * **Memory** is the block cache, the tables in memory, once more those which a merge found when it began and holds until
+//!   its end (`compaction/worker.rs`), eight bytes for each key of the table that it writes (64 MiB at most), and the filters
+//!   of the upper levels.
 //! * Values from [`SEPARATED_BYTES`] on lie in files of their own, which compactions do not rewrite; log chunks do. Two
 //!   keyspaces, one for the log and one for the rest, were slower (docs/EMBEDDED.md) and hold journals back.
 
@@ -42,6 +46,9 @@ const WORKERS: usize = 2;
 /// With this many tables waiting in memory a batch waits. One may be added while it is applied, and at four fjall itself
 /// would wait.
 const TABLES_WAITING: usize = 3;
+/// With this many bytes in tables in memory a batch waits too: fjall seals a table some time after it is full, and meanwhile
+/// it goes on growing.
+const TABLES_BYTES: u64 = 4 * MEMTABLE_BYTES;
 /// With this many unmerged tables on disk a batch waits; at thirty fjall itself would.
 const TABLES_UNMERGED: usize = 24;
 /// How often the one who waits looks again.
@@ -73,13 +80,21 @@ impl Engine {
 
     /// Waits until fjall's own threads have caught up, or have given up.
     fn wait_for_room(&self) -> Result<(), Failure> {
-        while self.entries.sealed_memtable_count() >= TABLES_WAITING || self.entries.l0_table_count() >= TABLES_UNMERGED
-        {
+        while self.is_behind() {
             // The one call that tells whether it is poisoned and changes nothing.
             self.database.persist(PersistMode::Buffer).map_err(failure)?;
             thread::park_timeout(LOOK_EVERY);
         }
         Ok(())
+    }
+
+    /// Whether fjall's own threads have work that a batch has to wait for. Bytes count only beside a table that waits for the
+    /// disk: that one will go, but the table that is written is sealed because of a later write.
+    fn is_behind(&self) -> bool {
+        let waiting = self.entries.sealed_memtable_count();
+        waiting >= TABLES_WAITING
+            || (waiting > 0 && self.database.write_buffer_size() >= TABLES_BYTES)
+            || self.entries.l0_table_count() >= TABLES_UNMERGED
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Text,
         "local",
         "The name of this process in its groups; its members are `INSTANCE.WORKER`. On Kafka, a name that nobody else has \
-         stands for `local`.",
+         stands for `local`; it is kept in `state_dir`.",
     ),
     key(
         "state_dir",

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{Blocking, Broker, Clock, Random, Store};
@@ -26,12 +27,36 @@ pub(super) fn is_memory(address: &str) -> bool {
     address == MEMORY
 }
 
-/// The name of this process in its groups. On a cluster many processes meet, so one that nobody chose is unique.
-pub(super) fn instance(configuration: &Configuration) -> String {
-    if configuration.broker().starts_with(KAFKA) && !configuration.has_instance() {
-        return format!("{:016x}", SplitMix::seeded().next());
+/// The name of this process in a group. On a cluster many processes meet, so one that nobody chose is unique; it stays the same
+/// for as long as the folder with the group's state does, which only one process at a time can open.
+pub(super) fn instance(configuration: &Configuration, group: &str) -> Result<String, Coded> {
+    if !configuration.broker().starts_with(KAFKA) || configuration.has_instance() {
+        return Ok(configuration.instance().to_owned());
     }
-    configuration.instance().to_owned()
+    let unique = format!("{:016x}", SplitMix::seeded().next());
+    match state_folder(configuration) {
+        None => Ok(unique),
+        Some(folder) => {
+            let file = folder.join(format!("{group}.instance"));
+            let cannot = |error| Coded::new(Code::WRITE_FAILED, format!("{} cannot be kept: {error}", file.display()));
+            kept(&folder, &file, unique).map_err(cannot)
+        }
+    }
+}
+
+/// What stands in a file of a folder, which is made with `text` in it where it is not there.
+fn kept(folder: &Path, file: &Path, text: String) -> io::Result<String> {
+    match fs::read_to_string(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        found => return found,
+    }
+    fs::create_dir_all(folder)?;
+    // Given its name when it is whole.
+    let draft = file.with_extension("draft");
+    fs::write(&draft, &text)?;
+    fs::File::open(&draft)?.sync_all()?;
+    fs::rename(&draft, file)?;
+    Ok(text)
 }
 
 /// Whether there is something at this address already; opening a directory that does not exist makes it.
@@ -90,9 +115,14 @@ fn kafka_settings(configuration: &Configuration, brokers: &str) -> kafka::Settin
     }
 }
 
+/// The folder in which services on Kafka keep what they may lose.
+fn state_folder(configuration: &Configuration) -> Option<PathBuf> {
+    Some(configuration.text("state_dir")).filter(|folder| *folder != NONE).map(PathBuf::from)
+}
+
 /// Where services keep a copy of their state: a folder for each group, or memory.
 fn stores(configuration: &Configuration) -> OpenStore {
-    let folder = Some(configuration.text("state_dir")).filter(|folder| *folder != NONE).map(PathBuf::from);
+    let folder = state_folder(configuration);
     let settings = settings(configuration);
     Arc::new(move |group| match (&folder, group) {
         (Some(folder), Some(group)) => cache(&folder.join(group), &settings),
@@ -105,7 +135,7 @@ fn cache(folder: &Path, settings: &Settings) -> Result<Arc<dyn Store>, Coded> {
     match store::open(settings.store, folder, settings.store_cache) {
         Err(cause) if matches!(cause.code, Code::DAMAGED | Code::OTHER_STORE) => {
             tracing::warn!(folder = %folder.display(), %cause, "the copy of the state cannot be used and is made anew");
-            let gone = std::fs::remove_dir_all(folder);
+            let gone = fs::remove_dir_all(folder);
             gone.map_err(|error| Coded::new(Code::WRITE_FAILED, format!("{} stays: {error}", folder.display())))?;
             store::open(settings.store, folder, settings.store_cache)
         }

@@ -166,7 +166,7 @@ impl Host {
             }
         }
         let (stop, stopped) = watch::channel(false);
-        let posts = self.posts(&stopped);
+        let posts = self.posts(&stopped)?;
         let watched = posts.iter().map(|post| Watched {
             service: Arc::clone(&post.service),
             thread: post.thread.clone(),
@@ -190,10 +190,10 @@ impl Host {
     }
 
     /// One post for each worker of each service.
-    fn posts(&self, stop: &watch::Receiver<bool>) -> Vec<Post> {
-        let instance = broker::instance(&self.configuration);
+    fn posts(&self, stop: &watch::Receiver<bool>) -> Result<Vec<Post>, Coded> {
         let mut posts = Vec::new();
         for service in &self.services {
+            let instance = broker::instance(&self.configuration, service.name())?;
             let log: Arc<dyn Observer> = Arc::new(telemetry::Log::new(Arc::clone(service.name())));
             let observers = std::iter::once(log).chain(self.observers.iter().cloned()).collect();
             let observer: Arc<dyn Observer> = Arc::new(Fan(observers));
@@ -211,7 +211,7 @@ impl Host {
                 });
             }
         }
-        posts
+        Ok(posts)
     }
 
     /// Sees to it that every topic of every service exists: one that is missing is created in memory, and elsewhere an error

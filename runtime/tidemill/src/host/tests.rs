@@ -298,6 +298,22 @@ fn a_broker_has_an_address_of_a_known_scheme() {
 }
 
 #[test]
+fn an_instance_keeps_its_name_with_its_state() {
+    let folder = tempfile::tempdir().expect("a place for state");
+    let path = folder.path().join("state").display().to_string();
+    let kafka = || Configuration::default().with("broker", "kafka://localhost:9092").expect("an address");
+    let instance =
+        |configuration: &Configuration, group| super::broker::instance(configuration, group).expect("a name");
+    let kept = kafka().with("state_dir", &path).expect("a path");
+    assert_eq!(instance(&kept, "orders"), instance(&kept, "orders"));
+    assert_ne!(instance(&kept, "orders"), instance(&kept, "sales"), "each group has its folder, and its lock");
+    assert_ne!(instance(&kafka(), "orders"), instance(&kafka(), "orders"), "nobody keeps it");
+    let chosen = kept.with("instance", "one").expect("a name");
+    assert_eq!(instance(&chosen, "orders"), "one");
+    assert_eq!(instance(&Configuration::default(), "orders"), "local");
+}
+
+#[test]
 fn a_host_takes_configured_limits_and_each_name_once() {
     let mut host = host(&[("services.counter.limits.in_flight", "5")], [counter(), player()]);
     let limits = host.services().iter().map(|service| service.limits().in_flight);

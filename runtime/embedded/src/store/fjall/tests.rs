@@ -1,8 +1,13 @@
+use ::fjall::AbstractTree as _;
+
 use super::*;
 use crate::store::engine::Engine as _;
 
 /// How long fjall's own threads may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long nothing may change until one who writes counts as waiting.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Bytes that do not compress.
 fn noise(length: usize, seed: u64) -> Vec<u8> {
@@ -36,4 +41,30 @@ fn tables_in_memory_and_journals_on_disk_stay_bounded() {
     assert!(came, "journals are removed");
     assert!(store.database.disk_space().unwrap() < written * 3 / 2);
     assert!(store.get(&[1, b'l', 119]).unwrap().unwrap() == value);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a writer that waits, and one who looks at it")]
+fn what_is_written_waits_while_no_table_comes_to_the_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Engine::open(directory.path(), MIB).unwrap();
+    let value = noise(1_000_000, 1);
+    let change = |n: u8| Change { key: vec![1, n].into(), value: Some(value.clone().into()) };
+    thread::scope(|scope| {
+        // As on a disk that takes its time: a table is written out under this lock.
+        let slow = store.entries.tree.get_flush_lock();
+        scope.spawn(|| (0..200).for_each(|n| store.apply(vec![change(n)]).unwrap()));
+        let mut bytes = 0;
+        loop {
+            thread::park_timeout(QUIET);
+            let now = store.database.write_buffer_size();
+            if now == bytes {
+                break;
+            }
+            bytes = now;
+        }
+        assert!((TABLES_BYTES..TABLES_BYTES + 2 * MIB).contains(&bytes), "{bytes} bytes in memory");
+        drop(slow);
+    });
+    assert!(store.get(&[1, 199]).unwrap().unwrap() == value);
 }

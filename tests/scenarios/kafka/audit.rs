@@ -1,0 +1,75 @@
+//! The independent checker: it reads the topics with Kafka's own consumer, committed records only, and knows nothing of
+//! tidemill.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::tally::Stage;
+
+/// What came in for a key, and what went out for it, each in the order of its partition.
+#[derive(Default)]
+struct Key {
+    inputs: Vec<u64>,
+    outputs: Vec<(u64, u64)>,
+}
+
+/// Every record had its effects once, in the order of its key, and outputs and state agree. Answers how many records there were.
+pub(super) fn applied_once(stage: &Stage) -> usize {
+    let mut keys = BTreeMap::<String, Key>::new();
+    for (key, value) in read(stage, "steps") {
+        keys.entry(key).or_default().inputs.push(number(&value, "number"));
+    }
+    for (key, value) in read(stage, "counts") {
+        assert_eq!(value["key"], key.as_str(), "an output under another key");
+        let output = (number(&value, "number"), number(&value, "count"));
+        keys.entry(key).or_default().outputs.push(output);
+    }
+    let report = stage.report();
+    let kept = report.as_object().expect("the report is an object");
+    for (key, Key { inputs, outputs }) in &keys {
+        let expected: Vec<(u64, u64)> = inputs.iter().copied().zip(1..).collect();
+        let differs = outputs.iter().zip(&expected).position(|(is, should)| is != should);
+        assert!(
+            outputs.len() == expected.len() && differs.is_none(),
+            "{key}: {} records came in and {} went out; the first that differs is {:?}, and should be {:?}",
+            inputs.len(),
+            outputs.len(),
+            differs.map_or(outputs.get(expected.len()), |place| outputs.get(place)),
+            differs.map_or(expected.get(outputs.len()), |place| expected.get(place)),
+        );
+        assert_eq!(kept.get(key).and_then(Value::as_u64), Some(inputs.len() as u64), "the state of {key}");
+    }
+    assert_eq!(kept.len(), keys.len(), "keys in the state and in the topics");
+    keys.values().map(|key| key.inputs.len()).sum()
+}
+
+fn number(value: &Value, field: &str) -> u64 {
+    value[field].as_u64().unwrap_or_else(|| panic!("{value} has no {field}"))
+}
+
+/// All committed records of a topic, key and value; those of one key in their order.
+fn read(stage: &Stage, topic: &str) -> Vec<(String, Value)> {
+    let printed = stage.tool(
+        "console-consumer",
+        &[
+            "--topic",
+            topic,
+            "--from-beginning",
+            "--isolation-level",
+            "read_committed",
+            // Long enough to notice a reader that is held back by an open transaction, which sees less then.
+            "--timeout-ms",
+            "5000",
+            "--formatter-property",
+            "print.key=true",
+            "--formatter-property",
+            "key.separator=|",
+        ],
+    );
+    let record = |line: &str| {
+        let (key, value) = line.split_once('|').unwrap_or_else(|| panic!("no record: {line}"));
+        (key.to_owned(), serde_json::from_str(value).expect("values are JSON"))
+    };
+    printed.lines().map(record).collect()
+}
