@@ -4,6 +4,7 @@ mod audit;
 mod feed;
 mod kills;
 mod moves;
+mod refused;
 mod tally;
 
 use serde_json::Value;

@@ -102,6 +102,8 @@ codes! {
     BACKEND_FAILED = 507, Unreachable;
     /// A worker panicked outside its handlers.
     WORKER_PANICKED = 508, Problems;
+    /// What a unit emitted or changed is not taken by the broker.
+    EFFECTS_REFUSED = 509, Problems;
     /// No broker of the cluster answers.
     BROKER_UNREACHABLE = 601, Unreachable;
     /// The cluster does not accept who asks.

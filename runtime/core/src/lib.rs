@@ -30,6 +30,7 @@ pub mod time;
 pub mod worker;
 
 mod emitted;
+mod gathered;
 mod lane;
 mod shard;
 mod source;

@@ -9,9 +9,9 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, Stream};
 
 use crate::code::{Code, Coded};
+use crate::gathered::{Alone, Gathered};
 use crate::headers;
 use crate::lane::{LaneId, Lanes};
-use crate::outputs::Outputs;
 use crate::planted::{Bug, is_planted, strikes};
 use crate::ports::{Answer, Committing, Generation, Log, ShardCommit, UnitEnded};
 use crate::progress::Progress;
@@ -27,15 +27,6 @@ struct Waiting {
     source: usize,
     way: Way,
     record: Record,
-}
-
-/// Where completed units go.
-#[derive(Debug, Default)]
-pub(crate) struct Gathered {
-    /// What the units emitted, in the order of their completion.
-    pub(crate) outputs: Outputs,
-    /// How many units there are.
-    pub(crate) units: usize,
 }
 
 /// Why a shard cannot go on.
@@ -307,7 +298,7 @@ impl Shard {
         }
         let source = self.sources.iter_mut().find(|source| source.partition == unit.source);
         source.expect("the unit came from here").progress.take_done(unit.record.offset);
-        gathered.units += 1;
+        gathered.count(|| Alone { handler: unit.handler, shard: self.home.shard, position: unit.position() });
         self.dirty = true;
         if matches!(env.commits, Committing::Batch(_)) {
             if let Some(state) = &unit.state {

@@ -123,6 +123,9 @@ pub(crate) async fn run(mut unit: Box<Unit>) -> Finished {
                 env.observer.commit_failed(&cause, "the unit runs again");
                 env.clock.sleep(COMMIT_RETRY.delay(refusals, &*env.random)).await;
             }
+            Ok(Answer::Refused(cause)) => {
+                break Outcome::Failed(not_taken(unit.registered(), &unit.position(), &cause));
+            }
             Ok(answer @ (Answer::Fenced(_) | Answer::Unknown(_))) => break Outcome::Restart(answer),
             Err(failure) => match judge(&unit, failure) {
                 Verdict::GiveUp(outcome) => break outcome,
@@ -134,6 +137,13 @@ pub(crate) async fn run(mut unit: Box<Unit>) -> Finished {
         }
     };
     Finished { unit, outcome }
+}
+
+/// What a unit did cannot be committed, and will not be the next time.
+pub(crate) fn not_taken(handler: &Registered, position: &Position, cause: &Coded) -> Coded {
+    let (handler, cause) = (&handler.name, &cause.message);
+    let message = format!("handler {handler}: record at {position}: what it emitted or changed is refused: {cause}");
+    Coded::new(Code::EFFECTS_REFUSED, message)
 }
 
 /// One attempt and, where units commit by themselves, its commit. A transaction is open for as long as this runs, never

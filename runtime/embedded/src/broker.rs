@@ -151,7 +151,9 @@ impl Broker for Embedded {
         });
         match answer.await? {
             Answer::Committed => Ok(()),
-            Answer::NotCommitted(cause) | Answer::Fenced(cause) | Answer::Unknown(cause) => Err(cause),
+            Answer::NotCommitted(cause) | Answer::Refused(cause) | Answer::Fenced(cause) | Answer::Unknown(cause) => {
+                Err(cause)
+            }
         }
     }
 

@@ -245,7 +245,9 @@ impl Shared {
         let content = Content { outputs, changes: None, offsets: None, now: self.clock.now() };
         match lock(&self.publisher).run(&content) {
             Answer::Committed => Ok(()),
-            Answer::NotCommitted(cause) | Answer::Fenced(cause) | Answer::Unknown(cause) => Err(cause),
+            Answer::NotCommitted(cause) | Answer::Refused(cause) | Answer::Fenced(cause) | Answer::Unknown(cause) => {
+                Err(cause)
+            }
         }
     }
 }

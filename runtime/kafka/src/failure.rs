@@ -64,6 +64,19 @@ impl Failure {
         )
     }
 
+    /// Whether a record is not taken, and will not be when it is sent again.
+    pub(crate) fn is_refusal(&self) -> bool {
+        use RDKafkaErrorCode as E;
+        matches!(
+            self.code,
+            E::MessageSizeTooLarge
+                | E::MessageBatchTooLarge
+                | E::InvalidRecord
+                | E::InvalidTimestamp
+                | E::TopicAuthorizationFailed
+        )
+    }
+
     /// Whether another producer with the same transactional id took over.
     pub(crate) fn is_producer_fence(&self) -> bool {
         use RDKafkaErrorCode as E;

@@ -18,8 +18,9 @@ use crate::client::{Clients, Producer};
 use crate::failure::Failure;
 use crate::native::{self, Outgoing, Target};
 
-/// How often a commit whose answer did not come in time is asked for again before nobody can say what became of it.
-const MOST_COMMIT_TRIES: usize = 3;
+/// How long the client is left alone with the end of a transaction. It waits for its records there, and does not let one go that
+/// was refused before somebody has taken note of it; so it is called again and again until it is done.
+const STEP: Duration = Duration::from_millis(50);
 
 /// A shard, and its records of the changelog.
 pub(crate) type Changed = (u32, Vec<Change>);
@@ -133,32 +134,41 @@ impl Transactions {
 
     /// Ends the transaction well. What the client cannot say, nobody can.
     fn end(&mut self, now: Timestamp) -> Answer {
-        for attempt in 1.. {
-            let producer = self.producer.as_ref().expect("a transaction was begun");
-            let failure = match native::commit(producer.client(), self.patience()) {
-                Ok(()) => {
-                    self.clients.reach.back();
-                    return Answer::Committed;
-                }
-                Err(failure) => failure,
-            };
-            if failure.wants_abort {
-                return match producer.abort_transaction(self.patience()) {
-                    Ok(()) => self.not_committed(&failure, now),
-                    Err(_) => self.unknown(&failure, now),
-                };
+        match self.step_by_step(|producer| native::commit(producer.client(), STEP)) {
+            Ok(()) => {
+                self.clients.reach.back();
+                Answer::Committed
             }
-            if !failure.is_retriable || failure.is_fatal || attempt >= MOST_COMMIT_TRIES {
-                return self.unknown(&failure, now);
+            Err(failure) if failure.wants_abort => match self.abort() {
+                Ok(()) => self.not_committed(&failure, now),
+                Err(_) => self.unknown(&failure, now),
+            },
+            Err(failure) => self.unknown(&failure, now),
+        }
+    }
+
+    fn abort(&self) -> Result<(), Failure> {
+        self.step_by_step(|producer| Ok(producer.abort_transaction(STEP)?))
+    }
+
+    /// Calls the client until it is done, or cannot be, or nobody waits any longer.
+    fn step_by_step(&self, call: impl Fn(&Producer) -> Result<(), Failure>) -> Result<(), Failure> {
+        let producer = self.producer.as_ref().expect("a transaction was begun");
+        let mut left = self.patience();
+        loop {
+            match call(producer) {
+                Err(failure) if failure.is_retriable && !failure.is_fatal && !left.is_zero() => {
+                    left = left.saturating_sub(STEP);
+                    producer.poll(Duration::ZERO);
+                }
+                answer => return answer,
             }
         }
-        unreachable!("the loop ends with an answer")
     }
 
     /// The transaction did not come to its end, so it will not be committed.
     fn undo(&mut self, failure: &Failure, now: Timestamp) -> Answer {
-        let producer = self.producer.as_ref().expect("a transaction was begun");
-        if failure.is_fatal || producer.abort_transaction(self.patience()).is_err() {
+        if failure.is_fatal || self.abort().is_err() {
             // The next producer of this id ends it.
             self.producer = None;
         }
@@ -167,7 +177,13 @@ impl Transactions {
 
     fn not_committed(&mut self, failure: &Failure, now: Timestamp) -> Answer {
         let cause = self.cause(failure, now);
-        if failure.is_group_fence() { Answer::Fenced(cause) } else { Answer::NotCommitted(cause) }
+        if failure.is_group_fence() {
+            Answer::Fenced(cause)
+        } else if failure.is_refusal() {
+            Answer::Refused(cause)
+        } else {
+            Answer::NotCommitted(cause)
+        }
     }
 
     fn unknown(&mut self, failure: &Failure, now: Timestamp) -> Answer {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Output};
 use std::time::{Duration, Instant};
 
 use devkit::kafka::{Kafka, Options};
@@ -61,10 +61,16 @@ impl Stage {
         Instance { child, told, said, state }
     }
 
+    /// Runs an instance more until everything in the topics is done, or it cannot go on.
+    pub(super) fn run(&self, settings: &[&str]) -> Output {
+        let arguments = self.arguments(&["run", "--until-drained"]);
+        let more = settings.iter().flat_map(|setting| ["--set", setting]);
+        run(&self.program, &as_str(&arguments).into_iter().chain(more).collect::<Vec<_>>())
+    }
+
     /// Runs an instance more until everything in the topics is done.
     pub(super) fn drain(&self) {
-        let arguments = self.arguments(&["run", "--until-drained"]);
-        let drained = run(&self.program, &as_str(&arguments));
+        let drained = self.run(&[]);
         assert!(drained.status.success(), "{}", String::from_utf8_lossy(&drained.stderr));
     }
 

@@ -21,6 +21,9 @@ use tidemill::query::Query;
 /// How long the handler takes over a record of this key.
 const SLOW_KEY: &str = "slow";
 const SLOW: Duration = Duration::from_secs(4);
+/// How much it says of a record of this key: more than a topic takes unless told to.
+const LARGE_KEY: &str = "large";
+const LARGE_BYTES: usize = 2_000_000;
 const COUNT: Cell<u64> = Cell::named("count");
 
 #[derive(Debug, Serialize, Deserialize, Event)]
@@ -36,6 +39,7 @@ struct Counted {
     key: String,
     number: u64,
     count: u64,
+    padding: String,
 }
 
 async fn count(step: &Step, cx: &mut Context<'_>) -> Result<(), HandlerError> {
@@ -44,7 +48,8 @@ async fn count(step: &Step, cx: &mut Context<'_>) -> Result<(), HandlerError> {
     }
     let count = cx.get(COUNT).await?.unwrap_or(0) + 1;
     cx.set(COUNT, count);
-    cx.emit(Counted { key: step.key.clone(), number: step.number, count });
+    let padding = if step.key == LARGE_KEY { "x".repeat(LARGE_BYTES) } else { String::new() };
+    cx.emit(Counted { key: step.key.clone(), number: step.number, count, padding });
     Ok(())
 }
 

@@ -22,6 +22,9 @@ pub enum Answer {
     Committed,
     /// None of it is, and none will be; the same batch may be tried again.
     NotCommitted(Coded),
+    /// None of it is, and none will be as it is: what one of the units emitted or changed is not taken, because it is too large or
+    /// goes where it may not. The same units, fewer at a time, tell which one it is.
+    Refused(Coded),
     /// None of it is, because this member is not the owner any more.
     Fenced(Coded),
     /// Nobody can say. Only what is durable counts: it has to be read again.

@@ -7,11 +7,13 @@ use std::task::{Context, Poll};
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 use crate::code::Coded;
+use crate::gathered::Alone;
 use crate::planted::{Bug, is_planted, strikes};
-use crate::ports::{Answer, CommitBatch, Committed, Committing};
+use crate::ports::{Answer, CommitBatch, Committed, Committing, UnitEnded};
 use crate::retry::COMMIT_RETRY;
 use crate::shard::Shard;
 use crate::time::Timestamp;
+use crate::unit::not_taken;
 use crate::worker::{Env, Worker};
 
 /// What the one commit of a worker is doing.
@@ -116,7 +118,7 @@ impl Worker {
             self.committer.begin(Arc::new(CommitBatch { shards: Vec::new(), outputs, units: 0 }));
             return true;
         }
-        let units = std::mem::take(&mut self.gathered.units);
+        let units = self.gathered.take_units();
         let shards = self.shards.values_mut().filter(|shard| shard.is_dirty()).map(Shard::freeze).collect();
         self.committer.since = None;
         self.committer.attempt = 0;
@@ -128,7 +130,7 @@ impl Worker {
     /// Whether what is gathered fills a commit. More is not taken while the commit before is under way.
     pub(super) fn has_gathered_enough(&self) -> bool {
         let changes: usize = self.shards.values().map(Shard::dirty_bytes).sum();
-        self.gathered.outputs.bytes() + changes >= self.env.service.limits.commit_bytes
+        self.gathered.outputs.bytes() + changes >= self.env.service.limits.commit_bytes || self.gathered.is_full()
     }
 
     /// What follows the answer to a commit.
@@ -146,6 +148,7 @@ impl Worker {
                 let took = self.env.clock.now().since(began);
                 let (units, outputs) = (batch.units, batch.outputs.len());
                 self.env.observer.committed(Committed { units, outputs, took });
+                self.gathered.went_through();
                 let cache_bytes = self.env.service.limits.state_cache / self.shards.len().max(1);
                 for part in &batch.shards {
                     if let Some(shard) = self.shards.get_mut(&part.shard) {
@@ -159,11 +162,16 @@ impl Worker {
                 Ok(())
             }
             // The shards were given up meanwhile: the batch is nobody's any more.
-            Answer::NotCommitted(_) if self.ownership.reads_again() => {
+            Answer::NotCommitted(_) | Answer::Refused(_) if self.ownership.reads_again() => {
                 self.left_uncommitted(batch.units);
                 Ok(())
             }
-            Answer::NotCommitted(cause) => {
+            Answer::Refused(cause) if batch.units > 0 => {
+                self.left_uncommitted(batch.units);
+                self.refused(batch.units, cause);
+                Ok(())
+            }
+            Answer::NotCommitted(cause) | Answer::Refused(cause) => {
                 self.committer.attempt += 1;
                 if self.committer.attempt >= COMMIT_RETRY.attempts {
                     self.env.observer.commit_failed(&cause, "the service stops");
@@ -182,17 +190,35 @@ impl Worker {
         }
     }
 
+    /// One of these units did what is not taken. Their shards are read again, and fewer of them are committed at a time, until
+    /// it stands alone: then it has failed for good.
+    fn refused(&mut self, units: usize, cause: Coded) {
+        if let Some(Alone { handler, shard, position }) = self.gathered.refused(units) {
+            let handler = &self.env.service.handlers[handler];
+            let failure = not_taken(handler, &position, &cause);
+            let ended = UnitEnded { handler: &handler.name, shard, position: &position, failure: Some(&failure) };
+            self.env.observer.unit_ended(&ended);
+            self.end(Err(failure));
+        }
+        self.restart(&Answer::Refused(cause));
+    }
+
     /// Forgets everything that is not durable, and reads again what is.
     pub(super) fn restart(&mut self, answer: &Answer) {
-        if let Answer::Fenced(cause) | Answer::Unknown(cause) | Answer::NotCommitted(cause) = answer {
-            self.env.observer.commit_failed(cause, "the shards are read again");
+        let observer = &self.env.observer;
+        match answer {
+            Answer::Fenced(cause) | Answer::Unknown(cause) | Answer::NotCommitted(cause) => {
+                observer.commit_failed(cause, "the shards are read again");
+            }
+            Answer::Refused(cause) => observer.commit_failed(cause, "it is tried again with fewer units"),
+            Answer::Committed => {}
         }
         for (_, mut shard) in std::mem::take(&mut self.shards) {
             let interrupted = shard.interrupt() + shard.forget_unstarted();
             self.left_interrupted(interrupted);
             self.env.observer.shard_ended(shard.home.shard, interrupted);
         }
-        let units = std::mem::take(&mut self.gathered.units) + self.committer.give_up_waiting();
+        let units = self.gathered.forget() + self.committer.give_up_waiting();
         self.left_uncommitted(units);
         if !is_planted(Bug::OutputsSurviveRestart) {
             self.gathered.outputs.clear();

@@ -17,11 +17,12 @@ use std::task::{Context, Poll};
 use futures_util::future::BoxFuture;
 
 use crate::code::Coded;
+use crate::gathered::Gathered;
 use crate::planted::{Bug, is_planted};
 use crate::ports::{Broker, Log, Member};
 use crate::record::RecordBatch;
 use crate::service::Service;
-use crate::shard::{Gathered, Shard, Trouble};
+use crate::shard::{Shard, Trouble};
 use crate::time::Timestamp;
 use committer::Committer;
 use ownership::Ownership;
@@ -79,7 +80,7 @@ impl Worker {
             committer: Committer::new(Rc::clone(&env)),
             ownership: Ownership::new(&env.service),
             shards: BTreeMap::new(),
-            gathered: Gathered { outputs: env.outputs(), units: 0 },
+            gathered: Gathered::new(env.outputs()),
             batches: Vec::new(),
             ending: None,
             drained: false,
@@ -174,13 +175,21 @@ impl Worker {
     /// Lets every shard go on: units under way first, then new records.
     fn poll_shards(&mut self, cx: &mut Context<'_>) -> bool {
         let mut in_flight: usize = self.shards.values().map(Shard::in_flight).sum();
-        let full = !self.committer.is_idle() && self.has_gathered_enough();
+        let commits = !self.committer.is_idle();
+        let full = commits && self.has_gathered_enough();
+        let turn = self.gathered.whose_turn(|| {
+            let readable = self.shards.iter().filter(|(_, shard)| shard.unread_bytes() > 0);
+            readable.map(|(number, _)| *number).collect()
+        });
         let mut moved = false;
         let mut trouble = None;
         for (number, shard) in &mut self.shards {
             let before = shard.in_flight();
-            let may_take = self.ending.is_none() && !full && !self.ownership.is_leaving(*number);
-            let budget = if may_take { TAKE_BUDGET } else { 0 };
+            let may_take = self.ending.is_none()
+                && !full
+                && !self.ownership.is_leaving(*number)
+                && turn.is_none_or(|turn| turn == *number);
+            let budget = if may_take { TAKE_BUDGET.min(self.gathered.room(in_flight, commits)) } else { 0 };
             // Each shard may have one unit under way, whatever the others have, so that none starves.
             let bound = self.env.service.limits.in_flight.saturating_sub(in_flight - before).max(1);
             match shard.go_on(cx, &mut self.gathered, budget, bound) {

@@ -91,8 +91,9 @@ fn signed(length: usize) -> isize {
     isize::try_from(length).expect("nothing in memory is larger")
 }
 
-/// Waits until everything that was produced is delivered or refused, then commits the transaction. Deliveries that succeed
-/// are not reported (`delivery.report.only.error`), so nobody has to be polled meanwhile.
+/// Waits until everything that was produced is delivered, then commits the transaction. Deliveries that succeed are not reported
+/// (`delivery.report.only.error`), so nobody has to be polled meanwhile; those that fail are. After a time-out it may be called
+/// again, and goes on.
 pub(crate) fn commit<C: ClientContext>(client: &Client<C>, patience: Duration) -> Result<(), Failure> {
     let patience = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: the client is alive; the error that comes back is ours.

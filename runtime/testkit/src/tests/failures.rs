@@ -1,5 +1,6 @@
 //! Attempts, and what ends a service.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tidemill_core::code::{Code, Coded};
@@ -15,6 +16,8 @@ use crate::fakes::{Executor, Seen, Shape};
 
 const SHAPES: [Shape; 2] = [Shape::Batch, Shape::Unit];
 const ALWAYS: u32 = u32::MAX;
+/// A key that makes what is emitted too large for some.
+static LONG: LazyLock<String> = LazyLock::new(|| "k".repeat(500));
 
 fn ends(stage: &Stage) -> (Executor<'static, Ended>, Coded) {
     let (mut executor, worker) = stage.run();
@@ -50,6 +53,52 @@ fn a_failed_attempt_is_tried_again_and_leaves_no_trace() {
             assert_eq!((stage.cell("a", COUNT), stage.results()["a"].len()), (Some(3), 3));
         }
     }
+}
+
+/// Records of which one emits something that is too large, under a key of its own.
+fn with_one_too_large(shape: Shape, wait: u64) -> (Stage, u64) {
+    const RECORDS: u64 = 1_000;
+    const BAD: u64 = 700;
+    let stage = Stage::new(shape, 2);
+    stage.broker.refuse_values_over(500);
+    for n in 0..RECORDS {
+        let key = if n == BAD { LONG.clone() } else { format!("key-{}", n % 7) };
+        let wait = if n % 5 == 0 { wait } else { 0 };
+        stage.feed(&partition(u32::from(n == BAD)), &key, Task { n, wait, emits: 1, ..Task::default() });
+    }
+    (stage, RECORDS)
+}
+
+#[test]
+fn who_does_what_is_refused_is_found_and_named_alone() {
+    for (shape, wait) in [(Shape::Batch, 0), (Shape::Batch, 3), (Shape::Unit, 0), (Shape::Unit, 3)] {
+        let (stage, records) = with_one_too_large(shape, wait);
+        let (_, error) = ends(&stage);
+        assert_eq!(error.code, Code::EFFECTS_REFUSED);
+        assert!(error.message.contains("handler worker: record at tasks-1@0: "), "{error}");
+        assert!(error.message.contains("too large"), "{error}");
+        let failed = |seen: &Seen| matches!(seen, Seen::UnitEnded { failure: Some(_), .. });
+        assert_eq!(stage.recorder.count(failed), 1, "{shape:?} {wait}");
+        let commits = stage.broker.commits();
+        assert!(shape == Shape::Unit || wait > 0 || commits < 50, "{commits} commits");
+        // When it is taken, everything has its effects once.
+        stage.broker.refuse_values_over(usize::MAX);
+        let (mut executor, worker) = stage.run();
+        stage.finish(&mut executor, worker);
+        assert_eq!(stage.results().values().map(Vec::len).sum::<usize>() as u64, records);
+    }
+}
+
+#[test]
+fn what_comes_before_a_refused_unit_goes_through() {
+    let stage = Stage::new(Shape::Batch, 1);
+    stage.broker.refuse_values_over(500);
+    for n in 0..100 {
+        stage.feed(&partition(0), if n == 63 { &LONG } else { "a" }, Task { n, emits: 1, ..Task::default() });
+    }
+    let (_, error) = ends(&stage);
+    assert!(error.message.contains("tasks-0@63"), "{error}");
+    assert_eq!(stage.behind(), 37, "all before it are done, and nothing after it");
 }
 
 #[test]

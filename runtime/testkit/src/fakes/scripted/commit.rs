@@ -34,6 +34,7 @@ fn settle(result: Result<(), Coded>) -> Answer {
     match result {
         Ok(()) => Answer::Committed,
         Err(cause) if cause.code == Code::FENCED => Answer::Fenced(cause),
+        Err(cause) if cause.code == Code::EFFECTS_REFUSED => Answer::Refused(cause),
         Err(cause) => Answer::NotCommitted(cause),
     }
 }

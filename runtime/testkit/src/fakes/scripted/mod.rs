@@ -99,6 +99,7 @@ impl Scripted {
             calls: 0,
             broken_reads: 0,
             commits: 0,
+            largest_value: usize::MAX,
         };
         Self { world: Arc::new(Mutex::new(world)), clock: Arc::clone(clock), shape, open: Arc::default() }
     }
@@ -190,6 +191,11 @@ impl Scripted {
     /// How commits go that nobody planned.
     pub fn usually(&self, plan: Plan) {
         self.lock().usual = plan;
+    }
+
+    /// From now on a commit with a value that has more bytes is refused.
+    pub fn refuse_values_over(&self, bytes: usize) {
+        self.lock().largest_value = bytes;
     }
 
     /// How many commits took effect.

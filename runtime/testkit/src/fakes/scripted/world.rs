@@ -80,6 +80,7 @@ pub(super) struct World {
     pub(super) calls: u64,
     pub(super) broken_reads: usize,
     pub(super) commits: usize,
+    pub(super) largest_value: usize,
 }
 
 impl World {
@@ -119,6 +120,9 @@ impl World {
             let known = self.topics.get(output.topic).map_or(0, |topic| topic.partitions.len());
             if output.partition as usize >= known {
                 return Err(Coded::new(Code::TOPIC_MISSING, format!("topic {} has {known} partitions", output.topic)));
+            }
+            if output.value.is_some_and(|value| value.len() > self.largest_value) {
+                return Err(Coded::new(Code::EFFECTS_REFUSED, "the script says: too large"));
             }
         }
         for output in outputs.iter() {

@@ -1,0 +1,94 @@
+//! What completed units leave for the next commit, and how many of them one commit may hold.
+
+use crate::outputs::Outputs;
+use crate::record::Position;
+
+/// From so many units on, commits are as they are when nothing is refused.
+const WIDE: usize = 65_536;
+
+/// A unit that is committed without others.
+#[derive(Debug)]
+pub(crate) struct Alone {
+    pub(crate) handler: usize,
+    pub(crate) shard: u32,
+    pub(crate) position: Position,
+}
+
+/// Where completed units go.
+///
+/// A commit that is refused because of what one unit did is halved until that unit stands alone, and what comes before it goes
+/// through meanwhile: some twenty commits for a batch of any size.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    /// What the units emitted, in the order of their completion.
+    pub(crate) outputs: Outputs,
+    /// How many units there are.
+    pub(crate) units: usize,
+    /// The most units of a commit, while one is looked for whose effects are refused.
+    bound: Option<usize>,
+    /// The unit that came last, while each is committed alone.
+    alone: Option<Alone>,
+    /// How many commits went through: while units are looked for, each is of another shard.
+    turn: usize,
+}
+
+impl Gathered {
+    pub(crate) fn new(outputs: Outputs) -> Self {
+        Self { outputs, ..Self::default() }
+    }
+
+    /// One more unit completed.
+    pub(crate) fn count(&mut self, unit: impl FnOnce() -> Alone) {
+        self.units += 1;
+        if self.bound == Some(1) {
+            self.alone = Some(unit());
+        }
+    }
+
+    /// Takes the units for a commit; tells how many there are.
+    pub(crate) fn take_units(&mut self) -> usize {
+        std::mem::take(&mut self.units)
+    }
+
+    /// Whether a commit may not hold more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bound.is_some_and(|bound| self.units >= bound)
+    }
+
+    /// How many more units may begin beside those under way. Who is alone in a commit begins when no other is under way.
+    pub(crate) fn room(&self, under_way: usize, commits: bool) -> usize {
+        match self.bound {
+            None => usize::MAX,
+            Some(1) if commits => 0,
+            Some(bound) => bound.saturating_sub(self.units + under_way),
+        }
+    }
+
+    /// Which of these shards may take records while a unit is looked for: one after the other, so that none is hidden behind what
+    /// the others do. Otherwise all may.
+    pub(crate) fn whose_turn(&self, shards: impl FnOnce() -> Vec<u32>) -> Option<u32> {
+        self.bound?;
+        let shards = shards();
+        shards.get(self.turn % shards.len().max(1)).copied()
+    }
+
+    /// A commit went through.
+    pub(crate) fn went_through(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
+        self.bound = self.bound.map(|bound| bound * 2).filter(|bound| *bound < WIDE);
+        self.alone = None;
+    }
+
+    /// A commit of so many units was refused. Answers the unit, if it was the only one.
+    pub(crate) fn refused(&mut self, units: usize) -> Option<Alone> {
+        let bound = self.bound.map_or(units, |bound| bound.min(units));
+        self.bound = Some((bound / 2).max(1));
+        self.alone.take()
+    }
+
+    /// Forgets everything that was gathered; tells how many units that were.
+    pub(crate) fn forget(&mut self) -> usize {
+        self.alone = None;
+        self.take_units()
+    }
+}
