@@ -4,6 +4,7 @@ mod audit;
 mod feed;
 mod kills;
 mod moves;
+mod refusals;
 mod refused;
 mod tally;
 

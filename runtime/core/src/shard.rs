@@ -56,6 +56,7 @@ impl Shard {
         shard: u32,
         generation: Generation,
         sources: Vec<(TopicPartition, Option<Progress>)>,
+        begins: bool,
     ) -> Self {
         let memory = Rc::new(RefCell::new(Memory::default()));
         let input_of = |topic: &str| env.service.inputs.iter().position(|input| *input.topic == *topic);
@@ -72,7 +73,7 @@ impl Shard {
             turn: 0,
             lanes: Lanes::default(),
             in_flight: FuturesUnordered::new(),
-            dirty: false,
+            dirty: begins,
         }
     }
 

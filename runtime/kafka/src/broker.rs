@@ -9,30 +9,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_channel::oneshot;
 use futures_util::future::BoxFuture;
-use rdkafka::consumer::Consumer;
-use rdkafka::error::RDKafkaErrorCode;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{
     Answer, Blocking, Broker, Clock, Committing, Entry, KeyRange, Lag, Member as Membership, Store, Subscription,
-    TopicInfo, Topics, records_lost,
+    Topics,
 };
-use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
-use tidemill_core::time::Timestamp;
 
 use crate::client::{Clients, Plain};
 use crate::commits::{Commits, Desk};
-use crate::failure::Failure;
 use crate::member::Member;
 use crate::names;
-use crate::native;
-use crate::offsets;
 use crate::ownership::Ownership;
-use crate::reader::number;
 use crate::report::Report;
 use crate::settings::Settings;
-use crate::states::{Mark, States};
+use crate::states::States;
 use crate::transaction::{Content, Transactions};
 
 /// How long one question to the cluster may take before it counts as unreachable.
@@ -48,11 +40,11 @@ pub(crate) struct Shared {
     pub(crate) clients: Clients,
     pub(crate) clock: Arc<dyn Clock>,
     /// Asks about topics and positions, and sees the true ends.
-    plain: Plain,
+    pub(crate) plain: Plain,
     blocking: Arc<dyn Blocking>,
     stores: OpenStore,
     /// The own ids of topics, as they were asked for last.
-    ids: Mutex<BTreeMap<Arc<str>, Arc<str>>>,
+    pub(crate) ids: Mutex<BTreeMap<Arc<str>, Arc<str>>>,
     /// The members of this process, by group and name.
     members: Mutex<BTreeSet<(Arc<str>, Arc<str>)>>,
     states: Mutex<BTreeMap<Arc<str>, Arc<States>>>,
@@ -81,78 +73,6 @@ impl Shared {
         Box::pin(async { receive.await.map_err(|_| Coded::new(Code::BACKEND_FAILED, "a thread for Kafka ended")) })
     }
 
-    /// Asks for a topic, and remembers its id.
-    pub(crate) fn ask_topic(&self, topic: &str) -> Result<Option<TopicInfo>, Failure> {
-        let info = native::describe(self.plain.client(), topic, PATIENCE)?;
-        self.clients.reach.back();
-        if let Some(info) = &info {
-            lock(&self.ids).insert(topic.into(), Arc::clone(&info.id));
-        }
-        Ok(info)
-    }
-
-    /// The id of a topic that was asked for before.
-    pub(crate) fn known_id(&self, topic: &str) -> Arc<str> {
-        lock(&self.ids).get(topic).cloned().unwrap_or_default()
-    }
-
-    /// The oldest offset and the true end of a partition.
-    pub(crate) fn ask_offsets(&self, partition: &TopicPartition) -> Result<(u64, u64), Failure> {
-        let (start, end) = self.plain.fetch_watermarks(&partition.topic, number(partition), PATIENCE)?;
-        self.clients.reach.back();
-        Ok((start.unsigned_abs(), end.unsigned_abs()))
-    }
-
-    /// Where a cache stands that holds everything of this changelog.
-    pub(crate) fn mark(&self, changelog: &TopicPartition) -> Result<Mark, Coded> {
-        let cannot = |failure: Failure| failure.coded(format!("the end of {changelog} cannot be read"));
-        let (_, position) = self.ask_offsets(changelog).map_err(cannot)?;
-        let topic_id = self.known_id(&changelog.topic).to_string();
-        Ok(Mark { topic_id, position, at: self.clock.now() })
-    }
-
-    /// Looks up the first offset of a time.
-    pub(crate) fn locate(
-        self: &Arc<Self>,
-        partition: TopicPartition,
-        at: Timestamp,
-    ) -> BoxFuture<'static, Result<Option<u64>, Coded>> {
-        let shared = Arc::clone(self);
-        let located = self.away(move || shared.ask_offset_at(&partition, at));
-        Box::pin(async move { located.await? })
-    }
-
-    fn ask_offset_at(&self, partition: &TopicPartition, at: Timestamp) -> Result<Option<u64>, Coded> {
-        let mut list = rdkafka::TopicPartitionList::new();
-        // An offset in this question is a time; times before the epoch find what the epoch finds.
-        let time = rdkafka::Offset::Offset(at.as_millis().max(0));
-        let cannot = |failure: Failure| failure.coded(format!("an offset of {partition} cannot be found"));
-        list.add_partition_offset(&partition.topic, number(partition), time).map_err(|error| cannot(error.into()))?;
-        let found = self.plain.offsets_for_times(list, PATIENCE).map_err(|error| cannot(error.into()))?;
-        let element = found.find_partition(&partition.topic, number(partition));
-        let element = element.ok_or_else(|| cannot(Failure::new(RDKafkaErrorCode::Fail, "no answer")))?;
-        element.error().map_err(|error| cannot(error.into()))?;
-        Ok(match element.offset() {
-            rdkafka::Offset::Offset(offset) => u64::try_from(offset).ok(),
-            _ => None,
-        })
-    }
-
-    /// What it means that a partition cannot be read on from `wanted`.
-    pub(crate) fn broken(&self, partition: &TopicPartition, wanted: u64, code: RDKafkaErrorCode) -> Coded {
-        let failure = Failure::new(code, "the broker says");
-        if matches!(code, RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
-            && let Ok((oldest, end)) = self.ask_offsets(partition)
-        {
-            if wanted < oldest {
-                return records_lost(partition, wanted, oldest);
-            }
-            let message = format!("{partition} ends at {end}, and the group has done its records up to {wanted}");
-            return Coded::new(Code::TOPIC_REPLACED, message);
-        }
-        failure.coded(format!("{partition} cannot be read"))
-    }
-
     /// A member is gone.
     pub(crate) fn leave(&self, name: &(Arc<str>, Arc<str>)) {
         lock(&self.members).remove(name);
@@ -168,7 +88,7 @@ impl Shared {
         Ok(states)
     }
 
-    fn asker(&self, group: &str) -> Result<Arc<Plain>, Coded> {
+    pub(crate) fn asker(&self, group: &str) -> Result<Arc<Plain>, Coded> {
         let mut all = lock(&self.askers);
         if let Some(asker) = all.get(group) {
             return Ok(Arc::clone(asker));
@@ -178,40 +98,10 @@ impl Shared {
         Ok(asker)
     }
 
-    fn need(&self, topic: &str) -> Result<TopicInfo, Coded> {
-        let found =
-            self.ask_topic(topic).map_err(|failure| failure.coded(format!("topic {topic} cannot be looked up")))?;
-        found.ok_or_else(|| Coded::new(Code::TOPIC_MISSING, format!("topic {topic} does not exist")))
-    }
-
-    fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded> {
-        let mut list = rdkafka::TopicPartitionList::new();
-        let mut partitions = Vec::new();
-        for topic in topics {
-            for number in 0..self.need(topic)?.partitions {
-                let partition = TopicPartition::new(Arc::clone(topic), number);
-                list.add_partition(topic, crate::reader::number(&partition));
-                partitions.push(partition);
-            }
-        }
-        let cannot = |failure: Failure| failure.coded(format!("offsets of group {group} cannot be read"));
-        let told = self.asker(group)?.committed_offsets(list, PATIENCE).map_err(|error| cannot(error.into()))?;
-        let mut all = Vec::new();
-        for partition in partitions {
-            let element = told.find_partition(&partition.topic, number(&partition));
-            let progress = element.and_then(|element| offsets::read(&element)).unwrap_or_else(Progress::default);
-            // Read after the progress: both only grow.
-            let (start, end) = self.ask_offsets(&partition).map_err(cannot)?;
-            let ahead = end.saturating_sub(progress.next().max(start));
-            all.push(Lag { partition, records: ahead + progress.undone() as u64 });
-        }
-        Ok(all)
-    }
-
     fn state(&self, group: &str, shard: u32, range: &KeyRange, limit: usize) -> Result<Vec<Entry>, Coded> {
         let changelog = TopicPartition::new(names::changelog(group), shard);
         let Some(info) =
-            self.ask_topic(&changelog.topic).map_err(|failure| failure.coded("a topic cannot be looked up"))?
+            self.ask_topic(&changelog.topic).map_err(|failure| self.no_answer(&changelog.topic, &failure))?
         else {
             return Ok(Vec::new());
         };
@@ -292,7 +182,14 @@ impl Kafka {
         job: impl FnOnce(&Shared) -> Result<T, Coded> + Send + 'static,
     ) -> Result<T, Coded> {
         let shared = Arc::clone(&self.shared);
-        self.shared.away(move || job(&shared)).await?
+        let answer = self.shared.away(move || job(&shared)).await?;
+        answer.map_err(|cause| {
+            if cause.code != Code::BROKER_UNREACHABLE {
+                return cause;
+            }
+            let brokers = &self.shared.clients.settings().brokers;
+            Coded::new(cause.code, format!("no broker answers at {brokers}: {}", cause.message))
+        })
     }
 }
 
@@ -317,6 +214,11 @@ impl Broker for Kafka {
 
     fn own_topics(&self, group: &str) -> Vec<Arc<str>> {
         vec![names::changelog(group).into()]
+    }
+
+    async fn check(&self, group: &str, inputs: &[Arc<str>], outputs: &[Arc<str>]) -> Result<(), Coded> {
+        let (group, inputs, outputs) = (group.to_owned(), inputs.to_vec(), outputs.to_vec());
+        self.away(move |shared| shared.check(&group, &inputs, &outputs)).await
     }
 
     async fn publish(&self, outputs: Outputs) -> Result<(), Coded> {

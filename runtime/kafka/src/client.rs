@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -14,6 +14,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{TopicPartitionList, message::DeliveryResult};
 use tidemill_core::code::{Code, Coded};
 
+use crate::broker::lock;
 use crate::failure::Failure;
 use crate::native::Signal;
 use crate::settings::{GroupProtocol, Settings};
@@ -47,6 +48,9 @@ const BATCH_BYTES: &str = "1000000";
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
     is_lost: AtomicBool,
+    is_denied: AtomicBool,
+    /// Why a broker sends us away.
+    denial: Mutex<Option<String>>,
 }
 
 impl Reach {
@@ -57,11 +61,39 @@ impl Reach {
         }
     }
 
+    /// Why a broker sent us away, if one did: to the client that is as if nobody answered.
+    pub(crate) fn denial(&self) -> Option<String> {
+        lock(&self.denial).clone()
+    }
+
+    /// A broker sends us away. Told once, until one lets us in.
+    fn denied(&self, reason: &str) {
+        *lock(&self.denial) = Some(reason.to_owned());
+        if !self.is_denied.swap(true, Ordering::AcqRel) {
+            tracing::warn!(reason, "a broker does not accept us; trying again until one does");
+        }
+    }
+
     /// Somebody answered.
     pub(crate) fn back(&self) {
+        if self.is_denied.load(Ordering::Relaxed) && self.is_denied.swap(false, Ordering::AcqRel) {
+            *lock(&self.denial) = None;
+        }
         if self.is_lost.load(Ordering::Relaxed) && self.is_lost.swap(false, Ordering::AcqRel) {
             tracing::info!("a broker answers again");
         }
+    }
+}
+
+/// How much a client may say at a time.
+const MOST_SAID: usize = 64;
+
+/// Takes what a client has to say, its log and its errors, which would gather in its memory otherwise. Clients that read have
+/// their records in queues of their own.
+pub(crate) fn hear<C: ConsumerContext>(client: &BaseConsumer<C>) {
+    for _ in 0..MOST_SAID {
+        // Whether there was anything is not told; errors went to the client's context.
+        drop(client.poll(Duration::ZERO));
     }
 }
 
@@ -82,10 +114,11 @@ fn log(level: RDKafkaLogLevel, facility: &str, text: &str) {
 }
 
 fn on_error(reach: &Reach, error: &KafkaError, reason: &str) {
-    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-        reach.lost(reason);
-    } else {
-        tracing::debug!(%error, reason, "client error");
+    use RDKafkaErrorCode as E;
+    match error.rdkafka_error_code() {
+        Some(E::AllBrokersDown) => reach.lost(reason),
+        Some(E::Authentication | E::SaslAuthenticationFailed | E::SSL) => reach.denied(reason),
+        _ => tracing::debug!(%error, reason, "client error"),
     }
 }
 
@@ -129,7 +162,7 @@ pub(crate) struct Seat {
 
 impl Seat {
     pub(crate) fn next(&self) -> Option<Rebalance> {
-        self.rebalances.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        lock(&self.rebalances).pop_front()
     }
 
     pub(crate) fn end(&self) {
@@ -163,7 +196,7 @@ impl ConsumerContext for Seat {
             return;
         }
         let found = if assigns { Rebalance::Assign(partitions) } else { Rebalance::Revoke(partitions) };
-        self.rebalances.lock().unwrap_or_else(PoisonError::into_inner).push_back(found);
+        lock(&self.rebalances).push_back(found);
         self.signal.tell();
     }
 }
@@ -189,6 +222,14 @@ impl Clients {
             let message = format!("kafka.client.{name} is chosen by the runtime: its promises hang on it");
             return Err(Coded::new(Code::BAD_VALUE, message));
         }
+        let is_plaintext = |(name, value): &(String, String)| {
+            name == "security.protocol" && value.trim().eq_ignore_ascii_case("sasl_plaintext")
+        };
+        if !settings.allow_sasl_plaintext && settings.client.iter().any(is_plaintext) {
+            let message = "kafka.client.security.protocol = sasl_plaintext sends passwords over connections that anybody on the \
+                           way can read; use sasl_ssl, or set kafka.allow_sasl_plaintext=true";
+            return Err(Coded::new(Code::BAD_VALUE, message));
+        }
         Ok(Self { settings, reach: Arc::default() })
     }
 
@@ -200,9 +241,13 @@ impl Clients {
         Quiet { reach: Arc::clone(&self.reach) }
     }
 
-    /// What all clients have in common; what the user set wins over it, and not over what a task needs.
+    /// What all clients have in common.
     fn base(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
+        self.over(ClientConfig::new())
+    }
+
+    /// The same over what suits a task. What the user set wins over both, and not over what a task needs.
+    fn over(&self, mut config: ClientConfig) -> ClientConfig {
         config.set("bootstrap.servers", &self.settings.brokers);
         config.set("allow.auto.create.topics", "false");
         config.set("reconnect.backoff.ms", "50").set("reconnect.backoff.max.ms", "1000");
@@ -230,12 +275,12 @@ impl Clients {
         /// Below this, one fetch of a partition would bring next to nothing.
         const LEAST_KIB: usize = 64;
         let share = (self.settings.fetch_ahead / 1024 / partitions.max(1)).max(LEAST_KIB);
-        let mut config = ClientConfig::new();
+        let mut suits = ClientConfig::new();
         // Fetched records wait in memory that is bounded by bytes; a client that is idle asks again soon.
-        config.set("queued.min.messages", "10000000").set("queued.max.messages.kbytes", share.to_string());
-        config.set("fetch.message.max.bytes", (share * 1024).min(1024 * 1024).to_string());
-        config.set("fetch.wait.max.ms", "100").set("fetch.queue.backoff.ms", "5").set("fetch.error.backoff.ms", "100");
-        config.extend(self.base().config_map().iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        suits.set("queued.min.messages", "10000000").set("queued.max.messages.kbytes", share.to_string());
+        suits.set("fetch.message.max.bytes", (share * 1024).min(1024 * 1024).to_string());
+        suits.set("fetch.wait.max.ms", "100").set("fetch.queue.backoff.ms", "5").set("fetch.error.backoff.ms", "100");
+        let mut config = self.over(suits);
         config.set("group.id", group).set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
         config.set("isolation.level", "read_committed").set("auto.offset.reset", "error");
         config.set("enable.partition.eof", "true");
@@ -275,13 +320,13 @@ impl Clients {
 
     /// A producer of transactions.
     pub(crate) fn producer(&self, transactional_id: &str) -> Result<Producer, Coded> {
-        let mut config = ClientConfig::new();
-        config.set("linger.ms", LINGER_MS).set("batch.size", BATCH_BYTES);
-        config.set("batch.num.messages", "1000000").set("message.max.bytes", MOST_REQUEST_BYTES);
-        config.set("queue.buffering.max.messages", "10000000").set("queue.buffering.max.kbytes", "2097151");
+        let mut suits = ClientConfig::new();
+        suits.set("linger.ms", LINGER_MS).set("batch.size", BATCH_BYTES);
+        suits.set("batch.num.messages", "1000000").set("message.max.bytes", MOST_REQUEST_BYTES);
+        suits.set("queue.buffering.max.messages", "10000000").set("queue.buffering.max.kbytes", "2097151");
         // After a commit the next transaction meets CONCURRENT_TRANSACTIONS for a moment, and sleeps for so long.
-        config.set("retry.backoff.ms", "1");
-        config.extend(self.base().config_map().iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        suits.set("retry.backoff.ms", "1");
+        let mut config = self.over(suits);
         config.set("transactional.id", transactional_id).set("delivery.report.only.error", "true");
         config.set("transaction.timeout.ms", millis(self.settings.transaction_timeout));
         config.set_log_level(RDKafkaLogLevel::Info);

@@ -1,6 +1,7 @@
 //! Commits of one member, and what is committed.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use tidemill_core::ports::{Answer, BatchCommit, Change, CommitBatch, Entry, Gene
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
 
-use crate::broker::Shared;
+use crate::broker::{Shared, lock};
 use crate::changelog;
 use crate::client::{Plain, Seat};
 use crate::names;
@@ -77,7 +78,7 @@ impl Desk {
             Ok(written) => written,
             Err(cause) => return Answer::Fenced(cause),
         };
-        let mut transactions = self.transactions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut transactions = lock(&self.transactions);
         self.keep_marks(batch);
         let changelog = names::changelog(&self.group);
         loop {
@@ -91,7 +92,16 @@ impl Desk {
                 offsets: Some((&written.offsets, &fence)),
                 now: self.shared.clock.now(),
             };
-            match transactions.run(&content) {
+            let answer = transactions.run(&content);
+            if let Answer::NotCommitted(cause) | Answer::Unknown(cause) = &answer
+                && matches!(cause.code, Code::BROKER_UNREACHABLE | Code::TOPIC_MISSING)
+                && let Some(missing) = self.missing(batch, &changelog)
+            {
+                // The client waits for such a topic as for a broker that is away. The shards are read again, and cannot be.
+                transactions.break_off(missing.clone());
+                return Answer::Unknown(missing);
+            }
+            match answer {
                 Answer::Committed => break,
                 Answer::NotCommitted(cause) if cause.code == Code::BROKER_UNREACHABLE => {
                     self.shared.clients.reach.lost(&cause.message);
@@ -116,6 +126,12 @@ impl Desk {
             fence = Some(self.ownership.check(part.generation, part.fenced_by()?)?);
         }
         fence.ok_or_else(|| fenced("a commit of no shard has no owner".to_owned()))
+    }
+
+    /// The error that a topic which a batch goes to does not exist any more.
+    fn missing(&self, batch: &CommitBatch, changelog: &str) -> Option<Coded> {
+        let topics: BTreeSet<&str> = batch.outputs.iter().map(|output| &**output.topic).chain([changelog]).collect();
+        topics.into_iter().find_map(|topic| self.shared.vanished(topic))
     }
 
     /// Everything of a batch beside its outputs, as it is written.

@@ -5,11 +5,14 @@
 //! transaction (`transaction.rs`). State lies in a local store that `restore.rs` brings to the changelog's end when a shard
 //! comes. This is the only crate that knows librdkafka, and `native/` the only place that calls it without a safe wrapper.
 
+mod access;
 mod broker;
 mod changelog;
+mod checks;
 mod client;
 mod commits;
 mod failure;
+mod lookup;
 mod member;
 mod names;
 mod native;

@@ -18,6 +18,7 @@ use tidemill_core::ports::{Generation, Log, LogEvent, Start, Subscription};
 use tidemill_core::record::{RecordBatch, TopicPartition};
 use tidemill_core::time::Timestamp;
 
+use crate::access::Access;
 use crate::broker::Shared;
 use crate::client::{Plain, Rebalance, Seat};
 use crate::failure::Failure;
@@ -41,6 +42,7 @@ struct Going {
 pub(crate) struct Member {
     shared: Arc<Shared>,
     name: (Arc<str>, Arc<str>),
+    topics: Vec<Arc<str>>,
     client: Arc<BaseConsumer<Seat>>,
     signal: Arc<Signal>,
     reader: Reader,
@@ -71,6 +73,7 @@ impl Member {
         Ok(Self {
             shared,
             name: (Arc::clone(&subscription.group), Arc::clone(&subscription.member)),
+            topics: subscription.topics.clone(),
             client: Arc::new(client),
             signal,
             reader,
@@ -107,6 +110,7 @@ impl Member {
                 self.trouble(error)?;
             }
         }
+        self.reader.hear();
         self.renew();
         self.enforce();
         while self.going.is_none() {
@@ -125,8 +129,7 @@ impl Member {
         let failure = Failure::from(error);
         let ends = matches!(
             failure.code,
-            E::GroupAuthorizationFailed
-                | E::TopicAuthorizationFailed
+            E::TopicAuthorizationFailed
                 | E::Authentication
                 | E::SaslAuthenticationFailed
                 | E::UnknownTopicOrPartition
@@ -136,6 +139,14 @@ impl Member {
                 | E::UnsupportedAssignor
                 | E::Fatal
         );
+        if failure.code == E::GroupAuthorizationFailed {
+            return Err(Access::Group(&self.name.0).denied(self.shared.clients.settings()));
+        }
+        if matches!(failure.code, E::UnknownTopicOrPartition | E::UnknownTopic)
+            && let Some(cause) = self.topics.iter().find_map(|topic| self.shared.vanished(topic))
+        {
+            return Err(cause);
+        }
         if ends {
             return Err(failure.coded(format!("group {}", self.name.0)));
         }

@@ -18,7 +18,7 @@ use tidemill_core::record::{Record, RecordBatch, TopicPartition};
 use tidemill_core::time::Timestamp;
 
 use crate::broker::Shared;
-use crate::client::{Plain, Quiet};
+use crate::client::{Plain, Quiet, hear};
 use crate::failure::Failure;
 use crate::native::{Message, Queue, Signal};
 
@@ -109,6 +109,11 @@ impl Reader {
     fn assign(&self, partition: &TopicPartition, begin: Offset) -> Result<(), Coded> {
         let answer = self.client.incremental_assign(&list_of(partition, begin));
         answer.map_err(|error| Failure::from(error).coded(format!("reading of {partition} cannot begin")))
+    }
+
+    /// Takes what the client has to say beside records.
+    pub(crate) fn hear(&self) {
+        hear(&self.client);
     }
 
     /// Reads these partitions no more.

@@ -11,6 +11,7 @@ use tidemill_core::record::TopicPartition;
 
 use crate::broker::lock;
 use crate::changelog::{self, Pace};
+use crate::checks::too_few;
 use crate::commits::Desk;
 use crate::failure::Failure;
 use crate::names;
@@ -41,10 +42,7 @@ impl Restore<'_> {
     pub(crate) fn run(&self) -> Result<Vec<Option<Progress>>, Coded> {
         let turn = self.desk.states.turn(self.shard);
         let _held = lock(&turn);
-        let transactions = self.desk.transactions.lock().map(|transactions| transactions.broken());
-        if let Ok(Some(cause)) = transactions {
-            return Err(cause);
-        }
+        self.open()?;
         for partition in self.partitions {
             // Asked anew for each ownership: a topic may have been made again meanwhile.
             self.patiently("a topic cannot be looked up", || self.desk.shared.ask_topic(&partition.topic))?;
@@ -58,6 +56,26 @@ impl Restore<'_> {
         Ok(all)
     }
 
+    /// Opens the member's producer, which ends what a former process left open under its name.
+    fn open(&self) -> Result<(), Coded> {
+        let Desk { shared, transactions, .. } = self.desk;
+        loop {
+            self.is_wanted()?;
+            match lock(transactions).open(shared.clock.now()) {
+                Err(cause) if cause.code == Code::BROKER_UNREACHABLE => shared.clients.reach.lost(&cause.message),
+                opened => return opened,
+            }
+            std::thread::park_timeout(PAUSE);
+        }
+    }
+
+    fn is_wanted(&self) -> Result<(), Coded> {
+        if self.goes_on() {
+            return Ok(());
+        }
+        Err(fenced(format!("shard {} is not this member's any more", self.shard)))
+    }
+
     fn goes_on(&self) -> bool {
         self.desk.ownership.check(self.generation, self.partitions).is_ok()
     }
@@ -65,9 +83,7 @@ impl Restore<'_> {
     /// Asks again while the cluster does not answer and the shard is wanted.
     fn patiently<T>(&self, what: &str, mut ask: impl FnMut() -> Result<T, Failure>) -> Result<T, Coded> {
         loop {
-            if !self.goes_on() {
-                return Err(fenced(format!("shard {} is not this member's any more", self.shard)));
-            }
+            self.is_wanted()?;
             match ask() {
                 Ok(answer) => return Ok(answer),
                 Err(failure) if failure.is_absence() => {
@@ -104,11 +120,7 @@ impl Restore<'_> {
         let info = self.patiently("a topic cannot be looked up", || shared.ask_topic(&changelog.topic))?;
         let Some(info) = info else { return Err(no_changelog(group, &changelog.topic)) };
         if self.shard >= info.partitions {
-            let message = format!(
-                "{} has {} partitions, and the service has a shard {}; it needs one for each shard",
-                changelog.topic, info.partitions, self.shard
-            );
-            return Err(Coded::new(Code::NOT_CO_PARTITIONED, message));
+            return Err(too_few(&changelog.topic, info.partitions, self.shard + 1));
         }
         let what = format!("the end of {changelog} cannot be read");
         let (start, end) = self.patiently(&what, || shared.ask_offsets(&changelog))?;

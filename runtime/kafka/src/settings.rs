@@ -29,6 +29,8 @@ pub struct Settings {
     /// How long a transaction may stay open before the broker aborts it. Only completed units are put into one, so handlers
     /// may be slower than this.
     pub transaction_timeout: Duration,
+    /// Whether passwords may go over connections that are not encrypted.
+    pub allow_sasl_plaintext: bool,
     /// Bytes that are fetched ahead for each worker, over all its partitions; each holds one fetch at least.
     pub fetch_ahead: usize,
     /// Copies of each record of a topic that is created; the broker's own default unless set.
@@ -47,6 +49,7 @@ impl Default for Settings {
             session_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(1),
             transaction_timeout: Duration::from_secs(10),
+            allow_sasl_plaintext: false,
             fetch_ahead: 32 * MIB,
             replication: None,
             client: Vec::new(),

@@ -24,11 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 impl Topics for Kafka {
     async fn describe(&self, topic: &str) -> Result<Option<TopicInfo>, Coded> {
         let topic = topic.to_owned();
-        self.away(move |shared| {
-            let found = shared.ask_topic(&topic);
-            found.map_err(|failure| failure.coded(format!("topic {topic} cannot be looked up")))
-        })
-        .await
+        self.away(move |shared| shared.ask_topic(&topic).map_err(|failure| shared.no_answer(&topic, &failure))).await
     }
 
     async fn create(&self, topic: &str, partitions: u32) -> Result<(), Coded> {

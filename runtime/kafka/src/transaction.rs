@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::Producer as _;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::headers::Headers;
@@ -14,6 +15,7 @@ use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{Answer, Change};
 use tidemill_core::time::Timestamp;
 
+use crate::access::Access;
 use crate::client::{Clients, Producer};
 use crate::failure::Failure;
 use crate::native::{self, Outgoing, Target};
@@ -62,6 +64,11 @@ impl Transactions {
         self.clients.settings().transaction_timeout
     }
 
+    /// No more transactions are made, for this reason.
+    pub(crate) fn break_off(&mut self, cause: Coded) {
+        self.broken = Some(cause);
+    }
+
     /// Commits all of it, or nothing.
     pub(crate) fn run(&mut self, content: &Content<'_>) -> Answer {
         if let Some(cause) = &self.broken {
@@ -76,18 +83,31 @@ impl Transactions {
         self.end(content.now)
     }
 
-    /// Opens the transaction; opens the producer first where there is none, which ends what an earlier one left open.
+    /// Opens the producer where there is none, which ends what an earlier one of this id left open.
+    pub(crate) fn open(&mut self, now: Timestamp) -> Result<(), Coded> {
+        match self.broken() {
+            Some(cause) => Err(cause),
+            None => self.producer().map(drop).map_err(|failure| self.cause(&failure, now)),
+        }
+    }
+
+    /// Opens the transaction.
     fn begin(&mut self) -> Result<(), Failure> {
+        let producer = self.producer()?;
+        // What it has to say would gather in its memory.
+        producer.poll(Duration::ZERO);
+        Ok(producer.begin_transaction()?)
+    }
+
+    fn producer(&mut self) -> Result<&Producer, Failure> {
         if self.producer.is_none() {
             let opened = self.clients.producer(&self.id);
-            let producer =
-                opened.map_err(|cause| Failure::new(rdkafka::error::RDKafkaErrorCode::InvalidArgument, cause))?;
+            let producer = opened.map_err(|cause| Failure::new(RDKafkaErrorCode::InvalidArgument, cause))?;
             producer.init_transactions(self.patience())?;
             self.clients.reach.back();
             self.producer = Some(producer);
         }
-        let producer = self.producer.as_ref().expect("opened above");
-        Ok(producer.begin_transaction()?)
+        Ok(self.producer.as_ref().expect("opened above"))
     }
 
     fn fill(&mut self, content: &Content<'_>) -> Result<(), Failure> {
@@ -193,6 +213,9 @@ impl Transactions {
 
     /// The failure as an operator reads it. A producer that was fenced twice in short time has a twin.
     fn cause(&mut self, failure: &Failure, now: Timestamp) -> Coded {
+        if failure.code == RDKafkaErrorCode::TransactionalIdAuthorizationFailed {
+            return Access::Transactions(&self.id).denied(self.clients.settings());
+        }
         if !failure.is_producer_fence() {
             return failure.coded(format!("a transaction of {}", self.id));
         }

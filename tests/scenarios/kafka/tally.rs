@@ -29,20 +29,32 @@ pub(super) struct Stage {
 impl Stage {
     /// Nothing where no Kafka is asked for. `settings` are those of the program beside the stage's own, as `KEY=VALUE`.
     pub(super) fn open(what: &str, settings: &[&str]) -> Option<Self> {
-        let kafka = devkit::kafka::own_for_tests(what, &Options::default())?;
-        let session = format!("kafka.session_timeout={}s", SESSION.as_secs());
-        let own = [session.as_str(), "kafka.heartbeat=500ms", "drain=3s", "topics.partitions=12", "log.format=text"];
-        let settings = own.iter().chain(settings).flat_map(|setting| ["--set".to_owned(), (*setting).to_owned()]);
-        let (program, folder) = (example("tally"), tempfile::tempdir().expect("a temporary folder"));
-        let stage = Self { kafka, program, folder, settings: settings.collect() };
+        let stage = Self::without_topics(what, &Options::default(), settings)?;
         let made = run(&stage.program, &as_str(&stage.arguments(&["topics"])));
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         Some(stage)
     }
 
+    /// The same on a Kafka with these options, before the topics are made.
+    pub(super) fn without_topics(what: &str, options: &Options, settings: &[&str]) -> Option<Self> {
+        let kafka = devkit::kafka::own_for_tests(what, options)?;
+        let session = format!("kafka.session_timeout={}s", SESSION.as_secs());
+        let own = [session.as_str(), "kafka.heartbeat=500ms", "drain=3s", "topics.partitions=12", "log.format=text"];
+        let settings = own.iter().chain(settings).flat_map(|setting| ["--set".to_owned(), (*setting).to_owned()]);
+        let (program, folder) = (example("tally"), tempfile::tempdir().expect("a temporary folder"));
+        Some(Self { kafka, program, folder, settings: settings.collect() })
+    }
+
     fn arguments(&self, command: &[&str]) -> Vec<String> {
-        let broker = ["--broker".to_owned(), format!("kafka://{}", self.kafka.address())];
-        command.iter().map(|word| (*word).to_owned()).chain(broker).chain(self.settings.iter().cloned()).collect()
+        self.arguments_at(&self.kafka.address(), command)
+    }
+
+    fn arguments_at(&self, address: &str, command: &[&str]) -> Vec<String> {
+        let broker = ["--broker".to_owned(), format!("kafka://{address}")];
+        let (first, rest) = command.split_first().expect("a command");
+        let rest = rest.iter().map(|word| (*word).to_owned());
+        let own = broker.into_iter().chain(self.settings.iter().cloned());
+        std::iter::once((*first).to_owned()).chain(own).chain(rest).collect()
     }
 
     /// Starts an instance whose state lies under this name.
@@ -63,9 +75,18 @@ impl Stage {
 
     /// Runs an instance more until everything in the topics is done, or it cannot go on.
     pub(super) fn run(&self, settings: &[&str]) -> Output {
-        let arguments = self.arguments(&["run", "--until-drained"]);
         let more = settings.iter().flat_map(|setting| ["--set", setting]);
-        run(&self.program, &as_str(&arguments).into_iter().chain(more).collect::<Vec<_>>())
+        self.call(&["run", "--until-drained"].into_iter().chain(more).collect::<Vec<_>>())
+    }
+
+    /// Runs a command of the program.
+    pub(super) fn call(&self, command: &[&str]) -> Output {
+        run(&self.program, &as_str(&self.arguments(command)))
+    }
+
+    /// Runs a command of the program on another Kafka.
+    pub(super) fn call_at(&self, address: &str, command: &[&str]) -> Output {
+        run(&self.program, &as_str(&self.arguments_at(address, command)))
     }
 
     /// Runs an instance more until everything in the topics is done.
@@ -141,6 +162,16 @@ impl Instance {
 
     pub(super) fn signal(&self, name: &str) {
         signal(&self.child, name);
+    }
+
+    /// Waits for it to end by itself, and answers its exit code.
+    pub(super) fn ends(&mut self) -> Option<i32> {
+        let mut status = None;
+        until("an instance ends", || {
+            status = self.child.try_wait().expect("the child is ours");
+            status.is_some()
+        });
+        status.and_then(|status| status.code())
     }
 
     /// Asks it to stop, and waits for its end, which has to be good.

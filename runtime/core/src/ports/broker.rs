@@ -52,6 +52,12 @@ pub trait Broker: Send + Sync {
         Vec::new()
     }
 
+    /// Whether a group can do its work: it may read its inputs and write its outputs, and what the broker needs for it fits. All
+    /// topics exist. What is missing is an error that names the remedy.
+    async fn check(&self, _group: &str, _inputs: &[Arc<str>], _outputs: &[Arc<str>]) -> Result<(), Coded> {
+        Ok(())
+    }
+
     /// Makes records durable in one atomic act, outside any group.
     async fn publish(&self, outputs: Outputs) -> Result<(), Coded>;
 

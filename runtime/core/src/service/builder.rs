@@ -11,6 +11,7 @@ use crate::handler::{Handler, Route, TypedRoute};
 use crate::id::IdScope;
 use crate::layer::Layer;
 use crate::limits::{Limits, NAME_LIMIT};
+use crate::ports::Start;
 use crate::retry::Retry;
 use crate::service::{Input, Registered, RouteEntry, Service, Unknown};
 
@@ -101,6 +102,7 @@ pub struct ServiceBuilder {
     layers: Vec<Arc<dyn Layer>>,
     retry: Retry,
     limits: Limits,
+    start: Start,
 }
 
 impl ServiceBuilder {
@@ -114,6 +116,7 @@ impl ServiceBuilder {
             layers: Vec::new(),
             retry: Retry::default(),
             limits: Limits::default(),
+            start: Start::Earliest,
         }
     }
 
@@ -181,6 +184,13 @@ impl ServiceBuilder {
         self
     }
 
+    /// Where the service begins in a partition of which its group has done nothing yet; at the oldest record unless set. The
+    /// place is committed at once, so that a restart does not choose another one.
+    pub fn start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
     /// Checks the declaration and makes the service.
     pub fn build(self) -> Result<Service, Coded> {
         let bad = |message: String| Coded::new(Code::BAD_SERVICE, message);
@@ -213,7 +223,8 @@ impl ServiceBuilder {
             input.unknown = Unknown::Ignore;
         }
         let (emits, output_topics) = collect_outputs(self.emits, self.raw_outputs)?;
-        Ok(Service { name: self.name, handlers, inputs, emits, output_topics, limits: self.limits })
+        let Self { name, limits, start, .. } = self;
+        Ok(Service { name, handlers, inputs, emits, output_topics, limits, start })
     }
 }
 

@@ -12,6 +12,7 @@ use crate::handler::Route;
 use crate::id::IdScope;
 use crate::layer::Layer;
 use crate::limits::Limits;
+use crate::ports::Start;
 use crate::retry::Retry;
 
 pub use builder::{HandlerBuilder, ServiceBuilder};
@@ -26,6 +27,8 @@ pub struct Service {
     pub(crate) emits: Vec<(Emitted, u16)>,
     pub(crate) output_topics: Arc<[Arc<str>]>,
     pub(crate) limits: Limits,
+    /// Where a partition begins of which the group has done nothing.
+    pub(crate) start: Start,
 }
 
 /// A handler with everything that was declared for it.

@@ -37,6 +37,7 @@ pub struct Ports {
 pub(crate) struct Env {
     pub(crate) service: Arc<Service>,
     pub(crate) commits: Committing,
+    pub(crate) topics: Arc<dyn Topics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Rc<dyn Random>,
     pub(crate) blocking: Arc<dyn Blocking>,
@@ -62,13 +63,13 @@ impl Env {
     pub(crate) async fn open(
         service: Arc<Service>,
         commits: Committing,
-        topics: &dyn Topics,
+        topics: Arc<dyn Topics>,
         ports: Ports,
     ) -> Result<Self, Coded> {
         let mut topic_ids = BTreeMap::new();
         let mut first: Option<(Arc<str>, u32)> = None;
         for topic in service.input_topics() {
-            let info = describe(topics, topic, &service.name).await?;
+            let info = describe(&*topics, topic, &service.name).await?;
             let (other, partitions) = first.get_or_insert_with(|| (Arc::clone(topic), info.partitions));
             if *partitions != info.partitions {
                 let message = format!(
@@ -81,11 +82,12 @@ impl Env {
         }
         let mut output_partitions = Vec::new();
         for topic in service.output_topics() {
-            output_partitions.push(describe(topics, topic, &service.name).await?.partitions);
+            output_partitions.push(describe(&*topics, topic, &service.name).await?.partitions);
         }
         Ok(Self {
             service,
             commits,
+            topics,
             clock: ports.clock,
             random: ports.random,
             blocking: ports.blocking,

@@ -74,7 +74,7 @@ pub struct Worker {
 impl Worker {
     /// Makes a worker out of a membership. Looks the service's topics up; a missing one is an error.
     pub async fn open(service: Arc<Service>, member: Member, broker: &dyn Broker, ports: Ports) -> Result<Self, Coded> {
-        let env = Rc::new(Env::open(service, member.commits, &*broker.topics(), ports).await?);
+        let env = Rc::new(Env::open(service, member.commits, broker.topics(), ports).await?);
         Ok(Self {
             log: member.log,
             committer: Committer::new(Rc::clone(&env)),

@@ -1,6 +1,7 @@
 //! Which shards are this worker's: they come, are loaded, run, are drained and go.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,12 +15,19 @@ use crate::progress::Progress;
 use crate::record::TopicPartition;
 use crate::service::Service;
 use crate::shard::Shard;
-use crate::worker::Worker;
+use crate::worker::{Env, Worker};
 
 /// The part of a drain that handlers may use; the rest is for the last commit.
 const DRAIN_SHARE: (u32, u32) = (3, 4);
 
-type LoadAnswer = Result<Vec<Option<Progress>>, Coded>;
+/// What is known of a shard before it starts.
+struct Loaded {
+    progress: Vec<Option<Progress>>,
+    /// Whether the group begins somewhere in it, which is not durable yet.
+    begins: bool,
+}
+
+type LoadAnswer = Result<Loaded, Coded>;
 
 /// A shard whose durable progress is being read.
 struct Loading {
@@ -99,6 +107,27 @@ impl Ownership {
     }
 }
 
+/// Chooses where a group begins in partitions of which it has done nothing. The oldest record needs no choice: whoever comes
+/// next finds the same.
+async fn begin(env: &Env, partitions: &[TopicPartition], mut progress: Vec<Option<Progress>>) -> LoadAnswer {
+    let mut begins = false;
+    for (partition, known) in partitions.iter().zip(&mut progress).filter(|(_, known)| known.is_none()) {
+        let from = match env.service.start {
+            Start::Earliest => continue,
+            Start::Offset(offset) => Some(offset),
+            Start::Latest => None,
+            Start::Time(at) => env.topics.offset_at(partition, at).await?,
+        };
+        let from = match from {
+            Some(from) => from,
+            None => env.topics.offsets(partition).await?.1,
+        };
+        *known = Some(Progress::starting_at(from));
+        begins = true;
+    }
+    Ok(Loaded { progress, begins })
+}
+
 impl Worker {
     /// Takes note of a change of ownership.
     pub(super) fn on_event(&mut self, event: LogEvent) {
@@ -165,14 +194,14 @@ impl Worker {
         if self.shards.contains_key(&shard) || self.ownership.is_leaving(shard) || self.ownership.again {
             return;
         }
-        let wanted = partitions.clone();
-        let answer: LocalBoxFuture<'static, LoadAnswer> = match &self.env.commits {
-            Committing::Batch(commits) => commits.load(shard, generation, wanted),
-            Committing::Unit(commits) => {
-                let commits = std::rc::Rc::clone(commits);
-                Box::pin(async move { commits.load(shard, generation, wanted).await })
-            }
-        };
+        let (env, wanted) = (Rc::clone(&self.env), partitions.clone());
+        let answer: LocalBoxFuture<'static, LoadAnswer> = Box::pin(async move {
+            let progress = match &env.commits {
+                Committing::Batch(commits) => commits.load(shard, generation, wanted.clone()).await?,
+                Committing::Unit(commits) => commits.load(shard, generation, wanted.clone()).await?,
+            };
+            begin(&env, &wanted, progress).await
+        });
         self.ownership.loading.insert(shard, Loading { generation, partitions, answer });
     }
 
@@ -195,7 +224,7 @@ impl Worker {
         for (shard, answer) in loaded {
             moved = true;
             match answer {
-                Ok(progress) => self.start_shard(shard, progress)?,
+                Ok(loaded) => self.start_shard(shard, loaded)?,
                 // The ownership ended while it was read; the log will say so.
                 Err(cause) if cause.code == Code::FENCED => drop(self.ownership.loading.remove(&shard)),
                 Err(cause) => return Err(cause),
@@ -211,15 +240,16 @@ impl Worker {
         Ok(moved)
     }
 
-    fn start_shard(&mut self, shard: u32, progress: Vec<Option<Progress>>) -> Result<(), Coded> {
+    fn start_shard(&mut self, shard: u32, loaded: Loaded) -> Result<(), Coded> {
         let Some(loading) = self.ownership.loading.remove(&shard) else { return Ok(()) };
         let mut sources = Vec::new();
-        for (partition, progress) in loading.partitions.into_iter().zip(progress) {
+        for (partition, progress) in loading.partitions.into_iter().zip(loaded.progress) {
             let from = progress.as_ref().map_or(Start::Earliest, |progress| Start::Offset(progress.resume_at()));
             self.log.start(&partition, from)?;
             sources.push((partition, progress));
         }
-        self.shards.insert(shard, Shard::new(std::rc::Rc::clone(&self.env), shard, loading.generation, sources));
+        let started = Shard::new(Rc::clone(&self.env), shard, loading.generation, sources, loaded.begins);
+        self.shards.insert(shard, started);
         self.env.observer.shard_started(shard);
         Ok(())
     }

@@ -17,7 +17,7 @@ use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 pub(crate) use message::Message;
 pub(crate) use produce::{Outgoing, Target, commit, produce};
 pub(crate) use queue::{Queue, Signal};
-pub(crate) use topic::describe;
+pub(crate) use topic::{Description, describe};
 
 /// A topic's name as C wants it. A name with a zero byte names no topic.
 fn c_name(name: &str) -> CString {

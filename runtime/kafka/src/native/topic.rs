@@ -12,12 +12,20 @@ use tidemill_core::ports::TopicInfo;
 use super::c_name;
 use crate::failure::Failure;
 
+/// What a broker says of a topic.
+pub(crate) struct Description {
+    pub(crate) info: TopicInfo,
+    /// Whether who asks may do so. A broker that does not tell allows it.
+    pub(crate) may_read: bool,
+    pub(crate) may_write: bool,
+}
+
 /// Asks for a topic; `None` for one that does not exist.
 pub(crate) fn describe<C: ClientContext>(
     client: &Client<C>,
     topic: &str,
     patience: Duration,
-) -> Result<Option<TopicInfo>, Failure> {
+) -> Result<Option<Description>, Failure> {
     let name = c_name(topic);
     let patience = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: everything that is made here is destroyed here, after the last look at what belongs to it.
@@ -29,6 +37,7 @@ pub(crate) fn describe<C: ClientContext>(
             sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
         );
         sys::rd_kafka_AdminOptions_set_request_timeout(options, patience, std::ptr::null_mut(), 0);
+        sys::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
         let queue = sys::rd_kafka_queue_new(client.native_ptr());
         sys::rd_kafka_DescribeTopics(client.native_ptr(), topics, options, queue);
         let event = sys::rd_kafka_queue_poll(queue, -1);
@@ -44,7 +53,7 @@ pub(crate) fn describe<C: ClientContext>(
 /// # Safety
 ///
 /// `event` has to be the answer to a description of one topic.
-unsafe fn read(event: *mut sys::rd_kafka_event_t) -> Result<Option<TopicInfo>, Failure> {
+unsafe fn read(event: *mut sys::rd_kafka_event_t) -> Result<Option<Description>, Failure> {
     // SAFETY: what is read belongs to the event, which the caller destroys later.
     unsafe {
         let code = RDKafkaErrorCode::from(sys::rd_kafka_event_error(event));
@@ -74,6 +83,13 @@ unsafe fn read(event: *mut sys::rd_kafka_event_t) -> Result<Option<TopicInfo>, F
         sys::rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);
         let id = sys::rd_kafka_Uuid_base64str(sys::rd_kafka_TopicDescription_topic_id(topic));
         let id = CStr::from_ptr(id).to_string_lossy();
-        Ok(Some(TopicInfo { partitions: u32::try_from(partitions).unwrap_or(u32::MAX), id: id.as_ref().into() }))
+        let info = TopicInfo { partitions: u32::try_from(partitions).unwrap_or(u32::MAX), id: id.as_ref().into() };
+        let mut count = 0;
+        let allowed = sys::rd_kafka_TopicDescription_authorized_operations(topic, &raw mut count);
+        let allowed = if allowed.is_null() { None } else { Some(std::slice::from_raw_parts(allowed, count)) };
+        let may = |operation| allowed.is_none_or(|allowed| allowed.contains(&operation));
+        let may_read = may(sys::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_READ);
+        let may_write = may(sys::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_WRITE);
+        Ok(Some(Description { info, may_read, may_write }))
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use tidemill_core::ports::{Clock, Start};
 use tidemill_core::record::TopicPartition;
 
 use super::stage::{GROUP, Stage, limits, partition};
 use super::work::{COUNT, How, Other, Task};
-use crate::fakes::{Plan, Ruling, Seen, Shape};
+use crate::fakes::{Plan, Ruling, Seen, Shape, VirtualClock};
 
 const SHAPES: [Shape; 2] = [Shape::Batch, Shape::Unit];
 
@@ -262,4 +263,39 @@ fn storm(shape: Shape, seed: u64) {
     }
     let last = executor.spawn(stage.worker("zz"));
     stage.finish(&mut executor, last);
+}
+
+/// A service that begins at `start`, over five records that stand there already.
+fn beginning(shape: Shape, start: Start) -> Stage {
+    let stage = Stage::build(shape, 1, |builder, work| builder.start(start).on::<Task>("worker", work));
+    for n in 0..5 {
+        stage.feed(&partition(0), "a", plain(n));
+        stage.clock.advance(Duration::from_secs(1));
+    }
+    stage
+}
+
+#[test]
+fn a_group_begins_where_it_is_told_and_stays_there() {
+    let second = VirtualClock::new().now() + Duration::from_millis(2_500);
+    let late = VirtualClock::new().now() + Duration::from_hours(1);
+    let cases = [(Start::Earliest, 0), (Start::Latest, 5), (Start::Time(second), 3), (Start::Time(late), 5)];
+    for shape in [Shape::Batch, Shape::Unit] {
+        for (start, first) in cases {
+            let stage = beginning(shape, start);
+            let (mut executor, _) = stage.run();
+            executor.settle();
+            stage.clock.advance(Duration::from_secs(1));
+            executor.settle();
+            // A crash, and records that come before the next start.
+            drop(executor);
+            for n in 5..7 {
+                stage.feed(&partition(0), "a", plain(n));
+            }
+            let (mut executor, worker) = stage.run();
+            executor.run_until(|_| stage.behind() == 0).expect("nothing stalls");
+            assert_eq!(stage.begun(), (first..7).collect::<Vec<_>>(), "{shape:?} {start:?}");
+            assert!(executor.is_running(worker));
+        }
+    }
 }

@@ -67,6 +67,12 @@ pub(super) const KEYS: &[Key] = &[
         "When a commit of `embedded:` reaches the disk: before it is answered, at least this often, or when the system likes.",
     ),
     key("store_cache", ANY_BYTES, "16MiB", "Memory that the store of `embedded:` may use for what it has read."),
+    key(
+        "start",
+        Kind::Start,
+        "earliest",
+        "Where a service begins in partitions of which it has done nothing yet. Without it, where the service declares.",
+    ),
     key("workers", FEW, "1", "Workers of each service in this process: threads that share its shards."),
     key("drain", SOME_TIME, "10s", "How long a worker may take to give shards up when it stops or they move."),
     key(
@@ -97,6 +103,12 @@ pub(super) const KEYS: &[Key] = &[
         SOME_TIME,
         "10s",
         "A transaction that is open for longer is aborted. Handlers run outside of it.",
+    ),
+    key(
+        "kafka.allow_sasl_plaintext",
+        Kind::Choice(&["false", "true"]),
+        "false",
+        "Whether passwords may go over connections that are not encrypted (`security.protocol` `sasl_plaintext`).",
     ),
     key("kafka.fetch_ahead", SOME_BYTES, "32MiB", "Bytes fetched ahead from Kafka, in each worker."),
     key(
@@ -152,7 +164,7 @@ pub(super) fn is_secret(key: &str) -> bool {
 /// What stands before a service's own keys.
 const SERVICES: &str = "services.";
 /// The keys that a service may have of its own.
-const OWN_WORKERS: &str = "workers";
+const OWN: &[&str] = &["workers", "start"];
 const OWN_LIMITS: &str = "limits.";
 
 /// The key called `name`, or, for `services.NAME.KEY`, the one that it stands for in that service.
@@ -167,7 +179,7 @@ pub(super) fn find(name: &str) -> Option<&'static Key> {
 /// A service's name and its own key. The service's name may hold dots, so the key is looked for from the end.
 pub(super) fn split_service(name: &str) -> Option<(&str, &str)> {
     let rest = name.strip_prefix(SERVICES)?;
-    let mut own = KEYS.iter().map(|key| key.name).filter(|key| *key == OWN_WORKERS || key.starts_with(OWN_LIMITS));
+    let mut own = KEYS.iter().map(|key| key.name).filter(|key| OWN.contains(key) || key.starts_with(OWN_LIMITS));
     own.find_map(|key| {
         let service = rest.strip_suffix(key)?.strip_suffix('.')?;
         (!service.is_empty()).then_some((service, key))

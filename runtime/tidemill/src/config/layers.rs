@@ -15,6 +15,9 @@ const TEST_PREFIX: &str = "TIDEMILL_TEST_";
 /// The file that is read where no other is named and this one exists.
 const DEFAULT_FILE: &str = "tidemill.toml";
 
+/// What the value of a secret begins with that stands in a file.
+const SECRET_FILE: &str = "file:";
+
 /// Who gave a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -96,6 +99,15 @@ fn flatten(path: &Path, above: &str, table: toml::Table, given: &mut Vec<Given>)
         given.push(Given { key, text, origin: Origin::File(path.to_owned()) });
     }
     Ok(())
+}
+
+/// A secret: the text itself, or, for `file:PATH`, what stands in that file, without the line feed at its end.
+pub(super) fn secret(key: &str, text: String) -> Result<String, Coded> {
+    let Some(path) = text.strip_prefix(SECRET_FILE) else { return Ok(text) };
+    let read = std::fs::read_to_string(path.trim());
+    let read =
+        read.map_err(|error| Coded::new(Code::UNREADABLE_FILE, format!("{key}: file {path} cannot be read: {error}")))?;
+    Ok(read.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// What the environment says: `TIDEMILL_TOPICS__PARTITIONS` is `topics.partitions`.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::limits::Limits;
+use tidemill_core::ports::Start;
 
 use crate::command::Options;
 use crate::telemetry;
@@ -93,6 +94,7 @@ impl Configuration {
             };
             return Err(Coded::new(Code::UNKNOWN_KEY, format!("there is no key {key} (from {origin}); {hint}")));
         };
+        let text = if keys::is_secret(&key) { layers::secret(&key, text)? } else { text };
         let Some(value) = known.kind.read(&text) else {
             let expected = known.kind.expected();
             let shown = if keys::is_secret(&key) { HIDDEN } else { &text };
@@ -179,6 +181,12 @@ impl Configuration {
             state_cache: number("limits.state_cache", declared.state_cache),
             handler_timeout: time("limits.handler_timeout", declared.handler_timeout),
         }
+    }
+
+    /// Where a service begins, if that is configured.
+    pub fn start(&self, service: &str) -> Option<Start> {
+        let setting = self.of(service, "start");
+        value::start(setting.text.trim()).filter(|_| setting.origin != Origin::Default)
     }
 
     /// The setting of a key for a service: its own, else the general one.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::limits::Limits;
+use tidemill_core::ports::Start;
+use tidemill_core::time::Timestamp;
 
-use super::{Configuration, KEYS, Origin, layers};
+use super::{Configuration, HIDDEN, KEYS, Origin, layers};
 use crate::command::Options;
 
 mod properties;
@@ -150,6 +152,36 @@ fn a_program_sets_values_over_all_layers() {
     assert_eq!(configuration.watchdog(), Duration::from_millis(100));
     let refused = Configuration::default().with("watchdog", "99ms").expect_err("too short to blame anybody");
     assert!(refused.message.contains("from program"), "{refused}");
+}
+
+#[test]
+fn a_secret_may_stand_in_a_file_and_is_never_shown() {
+    let folder = tempfile::tempdir().expect("a place for a secret");
+    let path = folder.path().join("password");
+    std::fs::write(&path, "open sesame\n").expect("it can be written");
+    let from = |text: String| Configuration::default().with("kafka.client.sasl.password", &text);
+    let configuration = from(format!("file:{}", path.display())).expect("the file is there");
+    let given = ("sasl.password".to_owned(), "open sesame".to_owned());
+    assert_eq!(configuration.client_settings(), [given]);
+    let shown = configuration.entries().find(|entry| entry.key == "kafka.client.sasl.password").expect("it was set");
+    assert_eq!(shown.value, HIDDEN);
+    let refused = from("file:/nowhere/at/all".to_owned()).expect_err("there is no such file");
+    assert_eq!(refused.code, Code::UNREADABLE_FILE);
+    assert!(refused.message.contains("kafka.client.sasl.password: file /nowhere/at/all"), "{refused}");
+}
+
+#[test]
+fn where_a_service_begins_is_its_own_unless_configured() {
+    let configuration = |pairs: &[(&str, &str)]| {
+        let set = |configuration: Configuration, (key, text): &(&str, &str)| configuration.with(key, text);
+        pairs.iter().try_fold(Configuration::default(), set).expect("good values")
+    };
+    assert_eq!(configuration(&[]).start("sales"), None);
+    let both = configuration(&[("start", "latest"), ("services.sales.start", "@2011-12-09T12:50:00Z")]);
+    let time = Timestamp::parse("2011-12-09T12:50:00Z").expect("a time");
+    assert_eq!((both.start("sales"), both.start("orders")), (Some(Start::Time(time)), Some(Start::Latest)));
+    let refused = Configuration::default().with("start", "@yesterday").expect_err("no time");
+    assert_eq!(refused.code, Code::BAD_VALUE);
 }
 
 /// The table of keys as it has to stand on the page.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tidemill_core::ports::Start;
+use tidemill_core::time::Timestamp;
+
 /// The kinds of values there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -21,6 +24,8 @@ pub(super) enum Kind {
     AgeOrNone,
     /// A number of bytes, or `none`.
     SizeOrNone,
+    /// Where a service begins.
+    Start,
     /// What is logged.
     Levels,
 }
@@ -75,6 +80,7 @@ impl Kind {
             Self::Sync => word(&["commit", "never"]).or_else(|| Kind::Duration { least_millis: 1 }.read(text)),
             Self::AgeOrNone => word(&["none"]).or_else(|| Kind::Duration { least_millis: 1 }.read(text)),
             Self::SizeOrNone => word(&["none"]).or_else(|| Kind::Size { least: 1 }.read(text)),
+            Self::Start => start(text).map(|_| Value::Text),
             Self::Levels => text.split(',').all(is_level).then_some(Value::Text),
         }
     }
@@ -95,8 +101,18 @@ impl Kind {
             Self::Sync => format!("`commit`, `never`, or {time}"),
             Self::AgeOrNone => format!("`none`, or {time}"),
             Self::SizeOrNone => format!("`none`, or {bytes}"),
+            Self::Start => "`earliest`, `latest`, or a time such as `@2011-12-09T12:50:00Z`".into(),
             Self::Levels => format!("one of {}, or levels by target", quoted(LEVELS)),
         }
+    }
+}
+
+/// Reads where a service begins.
+pub(crate) fn start(text: &str) -> Option<Start> {
+    match text {
+        "earliest" => Some(Start::Earliest),
+        "latest" => Some(Start::Latest),
+        _ => Timestamp::parse(text.strip_prefix('@')?).map(Start::Time),
     }
 }
 

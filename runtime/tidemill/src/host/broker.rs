@@ -109,6 +109,7 @@ fn kafka_settings(configuration: &Configuration, brokers: &str) -> kafka::Settin
         session_timeout: time("kafka.session_timeout", defaults.session_timeout),
         heartbeat: time("kafka.heartbeat", defaults.heartbeat),
         transaction_timeout: time("kafka.transaction_timeout", defaults.transaction_timeout),
+        allow_sasl_plaintext: configuration.text("kafka.allow_sasl_plaintext") == "true",
         fetch_ahead: usize::try_from(number("kafka.fetch_ahead")).unwrap_or(usize::MAX),
         replication: i32::try_from(number("topics.replication")).ok().filter(|copies| *copies > 0),
         client: configuration.client_settings(),

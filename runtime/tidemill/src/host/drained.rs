@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidemill_core::code::Coded;
+use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{Broker, Topics};
 use tidemill_core::record::TopicPartition;
 use tidemill_core::service::Service;
@@ -11,8 +11,15 @@ use tidemill_core::service::Service;
 ///
 /// Services feed each other, so lags that are zero one after the other prove nothing: the first service may have been given
 /// more while the second was looked at. They do between two looks at the ends that show the same: what is done only grows, so
-/// at the second look each service had done all there was.
+/// at the second look each service had done all there was. A broker that does not answer has not said so.
 pub(super) async fn at_one_moment(broker: &dyn Broker, services: &[Arc<Service>]) -> Result<bool, Coded> {
+    match seen(broker, services).await {
+        Err(cause) if cause.code == Code::BROKER_UNREACHABLE => Ok(false),
+        seen => seen,
+    }
+}
+
+async fn seen(broker: &dyn Broker, services: &[Arc<Service>]) -> Result<bool, Coded> {
     let topics = broker.topics();
     let before = ends(&*topics, services).await?;
     for service in services {

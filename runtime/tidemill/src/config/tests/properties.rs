@@ -53,6 +53,7 @@ fn texts(kind: Kind) -> BoxedStrategy<String> {
         Kind::Sync => prop_oneof![words(&["commit", "never"]), time(1)].boxed(),
         Kind::AgeOrNone => prop_oneof![words(&["none"]), time(1)].boxed(),
         Kind::SizeOrNone => prop_oneof![words(&["none"]), size(1)].boxed(),
+        Kind::Start => words(&["earliest", "latest", "@2011-12-09T12:50:00Z"]).boxed(),
         Kind::Levels => words(&["off", "info", "info,tidemill=debug", "a=trace,warn"]).boxed(),
     }
 }
