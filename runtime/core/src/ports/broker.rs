@@ -53,7 +53,8 @@ pub trait Broker: Send + Sync {
         Vec::new()
     }
 
-    /// Makes records durable in one atomic act, outside any group.
+    /// Makes records durable in one atomic act, outside any group. A broker to which the epoch and what lies before it are no
+    /// times keeps such a record under the first millisecond after the epoch; so do commits.
     async fn publish(&self, outputs: Outputs) -> Result<(), Coded>;
 
     /// How far a group is behind in each partition of these topics. Read so that all zeros mean: at one moment, the group

@@ -91,7 +91,7 @@ async fn offset_at(scene: &mut Scene<'_>) {
     scene.until("all are read", |peers| peers[0].as_ref().is_some_and(|peer| peer.read.len() == 9)).await;
     let offsets: Vec<u64> = scene.peer(0).read.iter().map(|(_, record)| record.offset).collect();
     for (millis, expected) in
-        [(-5, Some(0)), (0, Some(0)), (1, Some(1)), (3_000, Some(3)), (8_000, Some(8)), (8_001, None)]
+        [(-5, Some(0)), (1_000, Some(0)), (1_001, Some(1)), (4_000, Some(3)), (9_000, Some(8)), (9_001, None)]
     {
         let found = topics.offset_at(&place, Timestamp::from_millis(millis)).await;
         assert_eq!(found, Ok(expected.map(|record: usize| offsets[record])), "at {millis} ms");

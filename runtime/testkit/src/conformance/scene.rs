@@ -214,11 +214,10 @@ impl Scene<'_> {
         }
     }
 
-    /// Publishes records that carry their number, one publish for all of them.
+    /// Publishes records that carry their number, one publish for all of them. Number 0 is of second 1, and so on.
     pub(super) async fn publish(&self, partition: &TopicPartition, numbers: std::ops::Range<u64>) {
-        let values: Vec<(String, Timestamp)> = numbers
-            .map(|n| (n.to_string(), Timestamp::from_millis(1_000 * i64::try_from(n).expect("small"))))
-            .collect();
+        let second = |n: u64| Timestamp::from_millis(1_000 * i64::try_from(n + 1).expect("small"));
+        let values: Vec<(String, Timestamp)> = numbers.map(|n| (n.to_string(), second(n))).collect();
         let records = values.iter().map(|(value, at)| (partition, value.as_str(), *at));
         self.broker.publish(records_for(records)).await.expect("it can be published");
     }
