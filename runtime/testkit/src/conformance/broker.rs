@@ -130,10 +130,10 @@ async fn lag(scene: &mut Scene<'_>) {
     scene.join("group", &["in"]).await;
     scene.until_shared(&[("in", 2)]).await;
     let mut progress = Progress::default();
-    progress.take(0);
+    (0..4).for_each(|offset| progress.take(offset));
     progress.take_done(4);
     commit(scene, &place, progress.clone()).await;
-    // Offset 0, and two behind offset 4.
+    // Four before offset 4, which are more than the offsets that may hold no record, and two behind it.
     expect_lag(scene, &group, [&progress, &none]).await;
     expect_lag(scene, &scene.name("another"), [&none, &none]).await;
     // All that there is, with whatever stands between and behind the records.
