@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first thing that is wrong")]
 
 mod brokers;
+mod kafka;
 mod retention;
 mod stores;

@@ -23,6 +23,7 @@ mod report;
 mod restore;
 mod settings;
 mod states;
+mod times;
 mod topics;
 mod transaction;
 

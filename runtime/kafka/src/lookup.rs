@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{Lag, TopicInfo, records_lost};
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
-use tidemill_core::time::Timestamp;
 
 use crate::access::Access;
 use crate::broker::{PATIENCE, Shared, lock};
@@ -85,33 +83,6 @@ impl Shared {
         let (_, position) = self.ask_offsets(changelog).map_err(cannot)?;
         let topic_id = self.known_id(&changelog.topic).to_string();
         Ok(Mark { topic_id, position, at: self.clock.now() })
-    }
-
-    /// Looks up the first offset of a time.
-    pub(crate) fn locate(
-        self: &Arc<Self>,
-        partition: TopicPartition,
-        at: Timestamp,
-    ) -> BoxFuture<'static, Result<Option<u64>, Coded>> {
-        let shared = Arc::clone(self);
-        let located = self.away(move || shared.ask_offset_at(&partition, at));
-        Box::pin(async move { located.await? })
-    }
-
-    fn ask_offset_at(&self, partition: &TopicPartition, at: Timestamp) -> Result<Option<u64>, Coded> {
-        let mut list = rdkafka::TopicPartitionList::new();
-        // An offset in this question is a time; times before the epoch find what the epoch finds.
-        let time = rdkafka::Offset::Offset(at.as_millis().max(0));
-        let cannot = |failure: Failure| failure.coded(format!("an offset of {partition} cannot be found"));
-        list.add_partition_offset(&partition.topic, number(partition), time).map_err(|error| cannot(error.into()))?;
-        let found = self.plain.offsets_for_times(list, PATIENCE).map_err(|error| cannot(error.into()))?;
-        let element = found.find_partition(&partition.topic, number(partition));
-        let element = element.ok_or_else(|| cannot(Failure::new(RDKafkaErrorCode::Fail, "no answer")))?;
-        element.error().map_err(|error| cannot(error.into()))?;
-        Ok(match element.offset() {
-            rdkafka::Offset::Offset(offset) => u64::try_from(offset).ok(),
-            _ => None,
-        })
     }
 
     /// The error that a topic which was there is there no more, or is another one.

@@ -33,7 +33,8 @@ pub struct Member {
 pub struct Lag {
     /// The partition.
     pub partition: TopicPartition,
-    /// Records that the group has not done and committed.
+    /// Records that the group has not done and committed. Offsets that hold no record, such as the marker of a transaction, may
+    /// count as long as the group's progress has not passed them.
     pub records: u64,
 }
 
@@ -58,7 +59,8 @@ pub trait Broker: Send + Sync {
         Ok(())
     }
 
-    /// Makes records durable in one atomic act, outside any group.
+    /// Makes records durable in one atomic act, outside any group. A broker to which the epoch and what lies before it are no
+    /// times keeps such a record under the first millisecond after the epoch; so do commits.
     async fn publish(&self, outputs: Outputs) -> Result<(), Coded>;
 
     /// How far a group is behind in each partition of these topics. Read so that all zeros mean: at one moment, the group
@@ -66,7 +68,8 @@ pub trait Broker: Send + Sync {
     /// [`Topics::offsets`] before the answer comes.
     async fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded>;
 
-    /// How many shards the group has; 0 when it never committed. The group need not run.
+    /// A number that is greater than that of every shard which the group ever committed; 0 where nothing is known of the
+    /// group. Shards below it may have nothing. The group need not run.
     async fn shards(&self, group: &str) -> Result<u32, Coded>;
 
     /// The first `limit` committed state entries of one shard of a group, in key order. The group need not run.
@@ -91,7 +94,8 @@ pub trait Topics: Send + Sync {
     /// Creates a topic. One that exists with as many partitions is fine.
     async fn create(&self, topic: &str, partitions: u32) -> Result<(), Coded>;
 
-    /// The oldest offset that is there, and one past the newest.
+    /// The oldest offset that is there, and one past the newest. Some between them may hold no record: a reader that has read
+    /// all stands at the end.
     async fn offsets(&self, partition: &TopicPartition) -> Result<(u64, u64), Coded>;
 
     /// The offset of the first record with this timestamp or a later one, if there is one.

@@ -23,7 +23,8 @@ pub struct Subscription {
     pub topics: Vec<Arc<str>>,
 }
 
-/// Where to begin reading a partition.
+/// Where to begin reading a partition. The place of [`Latest`](Self::Latest) and [`Time`](Self::Time) may be looked up after
+/// [`Log::start`] has returned: what is published meanwhile may lie before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// At this offset, or at the next one there is. One before the oldest record that the log still has is an error, see
@@ -33,7 +34,7 @@ pub enum Start {
     Earliest,
     /// Behind the newest record.
     Latest,
-    /// At the first record with this timestamp or a later one.
+    /// At the first record with this timestamp or a later one; behind the newest record if there is none.
     Time(Timestamp),
 }
 
@@ -71,7 +72,9 @@ pub enum LogEvent {
 ///
 /// Contract: records of a partition come in offset order, each once, from where it was started; none come before
 /// [`Log::start`], after [`Log::release`], after [`LogEvent::Lost`], or while the partition is paused (a pause ends with
-/// its assignment). A partition that was revoked and not yet released is assigned to nobody else within its drain time.
+/// its assignment). A partition that was revoked and not yet released is assigned to nobody else within its drain time. When
+/// members come or go, a broker may ask back what has to move, or everything; what then comes back to its member is a new
+/// ownership.
 pub trait Log {
     /// Takes what is there. `Ready(Some(event))`: ownership changed. `Ready(None)`: batches were appended to `into`, with
     /// about `room` bytes of records at most (one record may be larger), and each with records or a position that moved on;
@@ -93,7 +96,7 @@ pub trait Log {
     /// Goes on after [`Log::pause`].
     fn resume(&mut self, partition: &TopicPartition);
 
-    /// Gives revoked partitions up: the drain is over, what had to be committed is committed.
+    /// Gives revoked partitions up: the drain is over, what had to be committed is committed. Of others nothing is given up.
     fn release(&mut self, partitions: &[TopicPartition]);
 
     /// Begins to leave the group: what this member owns comes back as [`LogEvent::Revoked`], nothing new is assigned.

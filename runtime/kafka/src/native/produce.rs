@@ -13,6 +13,9 @@ use tidemill_core::headers::Headers;
 use super::c_name;
 use crate::failure::Failure;
 
+/// The earliest time of a record: to librdkafka 0 means now, and Kafka has no times before the epoch.
+const EARLIEST_MILLIS: i64 = 1;
+
 /// A topic that records go to, by the name that C wants.
 pub(crate) struct Target(CString);
 
@@ -26,7 +29,7 @@ impl Target {
 pub(crate) struct Outgoing<'a> {
     pub(crate) target: &'a Target,
     pub(crate) partition: u32,
-    /// Milliseconds since the epoch.
+    /// Milliseconds since the epoch; what has no time to Kafka goes under the first one that it has.
     pub(crate) timestamp: i64,
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: Option<&'a [u8]>,
@@ -48,7 +51,7 @@ pub(crate) fn produce<C: ClientContext>(client: &Client<C>, record: &Outgoing<'_
     let mut fields = [field(Kind::RD_KAFKA_VTYPE_END, Field { i: 0 }); 7];
     fields[0] = field(Kind::RD_KAFKA_VTYPE_TOPIC, Field { cstr: record.target.0.as_ptr() });
     fields[1] = field(Kind::RD_KAFKA_VTYPE_PARTITION, Field { i32_: partition });
-    fields[2] = field(Kind::RD_KAFKA_VTYPE_TIMESTAMP, Field { i64_: record.timestamp });
+    fields[2] = field(Kind::RD_KAFKA_VTYPE_TIMESTAMP, Field { i64_: record.timestamp.max(EARLIEST_MILLIS) });
     fields[3] = field(Kind::RD_KAFKA_VTYPE_MSGFLAGS, Field { i: sys::RD_KAFKA_MSG_F_COPY });
     fields[4] = value(Kind::RD_KAFKA_VTYPE_KEY, record.key);
     fields[5] = value(Kind::RD_KAFKA_VTYPE_VALUE, record.value);

@@ -2,6 +2,7 @@
 
 use tidemill_core::ports::{Answer, CommitBatch, Committing, Lag, ShardCommit, TopicInfo};
 use tidemill_core::progress::Progress;
+use tidemill_core::record::TopicPartition;
 use tidemill_core::time::Timestamp;
 
 use super::scene::{Check, Fixture, Scene, checks, records_for, run_all};
@@ -41,21 +42,41 @@ async fn publish_whole(scene: &mut Scene<'_>) {
     scene.create("in", 2).await;
     let (good, bad) = (scene.partition("in", 0), scene.partition("in", 5));
     let at = Timestamp::default();
-    let outputs = records_for([(&good, "a", at), (&bad, "b", at)]);
+    let outputs = records_for([(&good, "1", at), (&bad, "2", at)]);
     assert!(scene.broker.publish(outputs).await.is_err());
-    assert_eq!(scene.broker.topics().offsets(&good).await, Ok((0, 0)));
     let nothing = records_for([]);
     assert_eq!(scene.broker.publish(nothing).await, Ok(()));
+    // What was undone may have taken offsets; nobody reads a record of it.
+    scene.publish(&good, 3..4).await;
+    let (_, end) = scene.broker.topics().offsets(&good).await.expect("it is there");
+    scene.join("group", &["in"]).await;
+    scene.until("it is at the end", |peers| peers[0].as_ref().is_some_and(|peer| peer.reached(&good) >= end)).await;
+    assert_eq!(scene.peer(0).numbers(&good), [3]);
+}
+
+/// Where a partition begins and ends: the end is `records` behind the beginning, or more where offsets hold no record.
+async fn bounds(scene: &Scene<'_>, place: &TopicPartition, records: u64) -> (u64, u64) {
+    let (start, end) = scene.broker.topics().offsets(place).await.expect("it is there");
+    assert!(start == 0 && end >= records, "{place}: {start} to {end} with {records} records");
+    (start, end)
 }
 
 async fn offsets(scene: &mut Scene<'_>) {
     scene.create("in", 2).await;
     let place = scene.partition("in", 1);
-    let topics = scene.broker.topics();
-    assert_eq!(topics.offsets(&place).await, Ok((0, 0)));
+    assert_eq!(scene.broker.topics().offsets(&place).await, Ok((0, 0)));
     scene.publish(&place, 0..5).await;
-    assert_eq!(topics.offsets(&place).await, Ok((0, 5)));
-    assert_eq!(topics.offsets(&scene.partition("in", 0)).await, Ok((0, 0)));
+    let (_, before) = bounds(scene, &place, 5).await;
+    scene.publish(&place, 5..8).await;
+    let (_, end) = bounds(scene, &place, before + 3).await;
+    assert_eq!(scene.broker.topics().offsets(&scene.partition("in", 0)).await, Ok((0, 0)));
+    // It is the end: a reader comes there, with all records, and not behind it.
+    scene.join("group", &["in"]).await;
+    scene.until("it is at the end", |peers| peers[0].as_ref().is_some_and(|peer| peer.reached(&place) >= end)).await;
+    scene.watch().await;
+    let (_, end) = bounds(scene, &place, before + 3).await;
+    assert_eq!(scene.peer(0).reached(&place), end);
+    assert_eq!(scene.peer(0).numbers(&place), (0..8).collect::<Vec<u64>>());
 }
 
 async fn offset_at(scene: &mut Scene<'_>) {
@@ -66,41 +87,75 @@ async fn offset_at(scene: &mut Scene<'_>) {
     for first in [0, 3, 6] {
         scene.publish(&place, first..first + 3).await;
     }
+    scene.join("group", &["in"]).await;
+    scene.until("all are read", |peers| peers[0].as_ref().is_some_and(|peer| peer.read.len() == 9)).await;
+    let offsets: Vec<u64> = scene.peer(0).read.iter().map(|(_, record)| record.offset).collect();
     for (millis, expected) in
-        [(-5, Some(0)), (0, Some(0)), (1, Some(1)), (3_000, Some(3)), (8_000, Some(8)), (8_001, None)]
+        [(-5, Some(0)), (1_000, Some(0)), (1_001, Some(1)), (4_000, Some(3)), (9_000, Some(8)), (9_001, None)]
     {
         let found = topics.offset_at(&place, Timestamp::from_millis(millis)).await;
-        assert_eq!(found, Ok(expected), "at {millis} ms");
+        assert_eq!(found, Ok(expected.map(|record: usize| offsets[record])), "at {millis} ms");
     }
 }
+
+/// The lag of a group with this progress in both partitions. Offsets that hold no record may count, and nothing else beside the
+/// records. Those of one publish into an empty partition begin at offset 0, so their numbers are their offsets.
+async fn expect_lag(scene: &Scene<'_>, group: &str, progress: [&Progress; 2]) {
+    let lags = scene.broker.lag(group, &[scene.name("in")]).await.expect("the topic is there");
+    assert_eq!(lags.len(), 2);
+    for ((number, lag), (records, progress)) in (0..).zip(lags).zip(RECORDS.into_iter().zip(progress)) {
+        let place = scene.partition("in", number);
+        let (_, end) = bounds(scene, &place, records).await;
+        let least = (0..records).filter(|record| !progress.is_done(*record)).count() as u64;
+        let most = end - progress.next() + progress.undone() as u64;
+        assert_eq!(lag.partition, place);
+        assert!((least..=most).contains(&lag.records), "{lag:?}, and not {least} to {most}");
+    }
+}
+
+/// How many records the check of lag publishes into each partition.
+const RECORDS: [u64; 2] = [7, 2];
 
 async fn lag(scene: &mut Scene<'_>) {
     scene.create("in", 2).await;
     let (place, other) = (scene.partition("in", 0), scene.partition("in", 1));
     let (group, topics) = (scene.name("group"), [scene.name("in")]);
-    let expect = |first, second| {
-        Ok(vec![Lag { partition: place.clone(), records: first }, Lag { partition: other.clone(), records: second }])
-    };
-    assert_eq!(scene.broker.lag(&group, &topics).await, expect(0, 0));
-    scene.publish(&place, 0..7).await;
-    scene.publish(&other, 0..2).await;
-    assert_eq!(scene.broker.lag(&group, &topics).await, expect(7, 2), "a group that never committed has all before it");
-    scene.join("group", &["in"]);
+    let nothing = [&place, &other].map(|partition| Lag { partition: partition.clone(), records: 0 });
+    assert_eq!(scene.broker.lag(&group, &topics).await, Ok(nothing.to_vec()));
+    scene.publish(&place, 0..RECORDS[0]).await;
+    scene.publish(&other, 0..RECORDS[1]).await;
+    // A group that never committed has all before it.
+    let none = Progress::default();
+    expect_lag(scene, &group, [&none, &none]).await;
+    scene.join("group", &["in"]).await;
     scene.until_shared(&[("in", 2)]).await;
-    let generation = scene.peer(0).held[&place];
     let mut progress = Progress::default();
-    progress.take(0);
+    (0..4).for_each(|offset| progress.take(offset));
     progress.take_done(4);
-    let part = ShardCommit { shard: 0, generation, changes: Vec::new(), progress: vec![(place.clone(), progress)] };
+    commit(scene, &place, progress.clone()).await;
+    // Four before offset 4, which are more than the offsets that may hold no record, and two behind it.
+    expect_lag(scene, &group, [&progress, &none]).await;
+    expect_lag(scene, &scene.name("another"), [&none, &none]).await;
+    // All that there is, with whatever stands between and behind the records.
+    for partition in [&place, &other] {
+        let (_, end) = bounds(scene, partition, 2).await;
+        commit(scene, partition, Progress::starting_at(end)).await;
+    }
+    assert_eq!(scene.broker.lag(&group, &topics).await, Ok(nothing.to_vec()));
+    assert!(scene.broker.lag(&group, &[scene.name("nowhere")]).await.is_err());
+}
+
+/// Commits progress alone.
+async fn commit(scene: &mut Scene<'_>, place: &TopicPartition, progress: Progress) {
+    let generation = scene.peer(0).held[place];
+    let progress = vec![(place.clone(), progress)];
+    let part = ShardCommit { shard: place.partition, generation, changes: Vec::new(), progress };
     let batch = CommitBatch { shards: vec![part], units: 1, ..CommitBatch::default() };
     let answer = match scene.peer(0).commits.clone() {
         Committing::Batch(commits) => commits.commit(batch.into()).await,
         Committing::Unit(commits) => commits.fold(batch.into()).await,
     };
     assert_eq!(answer, Answer::Committed);
-    assert_eq!(scene.broker.lag(&group, &topics).await, expect(3, 2), "offset 0, and two behind offset 4");
-    assert_eq!(scene.broker.lag(&scene.name("another"), &topics).await, expect(7, 2));
-    assert!(scene.broker.lag(&group, &[scene.name("nowhere")]).await.is_err());
 }
 
 async fn unknown_group(scene: &mut Scene<'_>) {

@@ -14,7 +14,8 @@ use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
 use tidemill_core::time::Timestamp;
 
-use super::scene::{Check, Fixture, Peer, Scene, checks, poll_once, records_for, run_all};
+use super::peer::Peer;
+use super::scene::{Check, Fixture, Scene, checks, poll_once, records_for, run_all};
 
 const CHECKS: &[Check] = checks![
     "a group that never committed has no progress" => no_progress,
@@ -25,8 +26,9 @@ const CHECKS: &[Check] = checks![
     "a commit of an earlier ownership is fenced and leaves nothing" => fences::fenced,
     "a commit by which no owner can be checked is fenced" => fences::unchecked,
     "a commit of what was lost is fenced" => fences::fenced_when_lost,
+    "a commit of an owner that hung and does not know of its loss is fenced" => fences::fenced_unawares,
     "a commit while the drain lasts is good" => fences::good_while_draining,
-    "an ownership that goes on stays good when others move" => fences::good_when_others_move,
+    "what everybody holds after a move is good" => fences::good_after_a_move,
     "state of other groups and shards is not seen" => apart,
     "members commit at the same time" => at_the_same_time,
     "a range of state is cut by its bounds and its limit" => ranges,
@@ -82,8 +84,13 @@ impl Peer {
 
     /// Commits under a generation that need not be the present one.
     async fn commit_as(&mut self, generation: Generation, did: Did) -> Answer {
+        let before = self.load_durable(&did.done.0).await;
+        self.commit_after(before, generation, did).await
+    }
+
+    /// Commits on top of this progress.
+    async fn commit_after(&self, before: Option<Progress>, generation: Generation, did: Did) -> Answer {
         let (partition, offset) = did.done;
-        let before = self.load_durable(&partition).await;
         match &self.commits {
             Committing::Batch(commits) => {
                 let mut progress = before.unwrap_or_default();
@@ -151,7 +158,7 @@ async fn owning(scene: &mut Scene<'_>) -> (TopicPartition, TopicPartition) {
     scene.create("out", 1).await;
     let (place, out) = (scene.partition("in", 0), scene.partition("out", 0));
     scene.publish(&place, 0..10).await;
-    scene.join("group", &["in"]);
+    scene.join("group", &["in"]).await;
     scene.until_shared(&[("in", 2)]).await;
     (place, out)
 }
@@ -162,7 +169,7 @@ fn texts<'a>(place: &'a TopicPartition, values: &[&'a str]) -> Vec<(&'a TopicPar
 
 /// What stands in the output topic, read by a group of its own.
 async fn emitted(scene: &mut Scene<'_>, count: usize) -> Vec<String> {
-    let reader = scene.join("reader", &["out"]);
+    let reader = scene.join("reader", &["out"]).await;
     scene.until("all is read", |peers| peers[reader].as_ref().is_some_and(|peer| peer.read.len() >= count)).await;
     scene.watch().await;
     let text = |record: &tidemill_core::record::Record| {
@@ -224,7 +231,16 @@ async fn state_comes_back(scene: &mut Scene<'_>) {
     let all = KeyRange::prefix(Bytes::new());
     let seen = scene.broker.state(&group, 0, &all, 10).await.expect("it can be read");
     assert_eq!(seen, [("".into(), "empty key".into()), ("b".into(), "3".into())]);
-    assert_eq!(scene.broker.shards(&group).await, Ok(1));
+    // Shards below the number that the group never committed have no state; that is no error.
+    let shards = scene.broker.shards(&group).await.expect("it can be read");
+    assert!(shards >= 1, "{shards} shards, and shard 0 was committed");
+    for shard in 1..shards {
+        assert_eq!(scene.broker.state(&group, shard, &all, 10).await, Ok(Vec::new()));
+    }
+    let did = Did::record(&scene.partition("in", 1), 0).set("a", Some("4"));
+    assert_eq!(scene.peer(0).commit(did).await, Answer::Committed);
+    assert!(scene.broker.shards(&group).await.expect("it can be read") >= 2, "shard 1 was committed");
+    assert_eq!(scene.broker.state(&group, 1, &all, 10).await, Ok(vec![("a".into(), "4".into())]));
 }
 
 async fn outputs_in_order(scene: &mut Scene<'_>) {
@@ -252,7 +268,7 @@ async fn fails_whole(scene: &mut Scene<'_>) {
 
 async fn apart(scene: &mut Scene<'_>) {
     let (place, _) = owning(scene).await;
-    scene.join("other", &["in"]);
+    scene.join("other", &["in"]).await;
     scene.until("both own", |peers| peers[1].as_ref().is_some_and(|peer| peer.held.len() == 2)).await;
     let sibling = scene.partition("in", 1);
     assert_eq!(scene.peer(0).commit(Did::record(&place, 0).set("a", Some("mine"))).await, Answer::Committed);
@@ -268,15 +284,14 @@ async fn apart(scene: &mut Scene<'_>) {
 }
 
 async fn at_the_same_time(scene: &mut Scene<'_>) {
-    let moved = fences::moving(scene).await;
-    let (stays, out) = (scene.partition("in", 1 - moved.partition), scene.partition("out", 0));
-    scene.peer(0).release_all();
-    scene.until_shared(&[("in", 2)]).await;
-    let (left, right) = (records_for(texts(&out, &["l1", "l2"])), records_for(texts(&out, &["r1", "r2"])));
+    fences::moving(scene).await;
+    let (left, right) = fences::one_each(scene).await;
+    let out = scene.partition("out", 0);
+    let (first, second) = (records_for(texts(&out, &["l1", "l2"])), records_for(texts(&out, &["r1", "r2"])));
     let (mut one, mut two) = (scene.peers[0].take().expect("there"), scene.peers[1].take().expect("there"));
     let answers = futures_util::future::join(
-        one.commit(Did::record(&stays, 0).set("a", Some("1")).emit(left)),
-        two.commit(Did::record(&moved, 0).set("a", Some("2")).emit(right)),
+        one.commit(Did::record(&left, 0).set("a", Some("1")).emit(first)),
+        two.commit(Did::record(&right, 0).set("a", Some("2")).emit(second)),
     );
     assert_eq!(answers.await, (Answer::Committed, Answer::Committed));
     (scene.peers[0], scene.peers[1]) = (Some(one), Some(two));
@@ -344,10 +359,12 @@ async fn next_owner(scene: &mut Scene<'_>) {
     assert_eq!(scene.peer(0).commit(Did::record(&place, 0).set("a", Some("1"))).await, Answer::Committed);
     // A commit whose member ends before the answer: it is there whole, or not at all.
     let generation = scene.peer(0).generation(0);
-    let mut last = scene.peers[0].take().expect("it is there");
-    let answer = poll_once(last.commit_as(generation, Did::record(&place, 1).set("a", Some("2")))).await;
+    let before = scene.peer(0).load(&place).await;
+    let last = scene.peers[0].take().expect("it is there");
+    let did = Did::record(&place, 1).set("a", Some("2"));
+    let answer = poll_once(last.commit_after(before, generation, did)).await;
     drop(last);
-    scene.join("group", &["in"]);
+    scene.join("group", &["in"]).await;
     scene.until_shared(&[("in", 2)]).await;
     let progress = scene.peer(1).load(&place).await.expect("the group committed");
     let state = scene.peer(1).get(0, "a").await;

@@ -4,6 +4,7 @@ mod broker;
 mod commit;
 mod log;
 mod ownership;
+mod peer;
 mod scene;
 mod store;
 

@@ -1,28 +1,28 @@
 //! What the suites of log and commits share: members of groups that are polled together, by hand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use tidemill_core::headers::Headers;
 use tidemill_core::outputs::{Address, Outputs};
-use tidemill_core::ports::{Broker, Committing, Generation, Log, LogEvent, Start, Subscription};
-use tidemill_core::progress::Progress;
-use tidemill_core::record::{Record, TopicPartition};
+use tidemill_core::ports::{Broker, Subscription};
+use tidemill_core::record::TopicPartition;
 use tidemill_core::time::Timestamp;
+
+use super::peer::Peer;
 
 /// How long a check waits, in the broker's time, for what has to come.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Room for all records of any check.
-pub(super) const PLENTY: usize = 1 << 20;
 
 /// A broker to be checked, and what time is for it.
-pub trait Fixture {
+pub trait Fixture: Sync {
     /// The broker. All checks of one run share it; they use topics and groups of their own.
     fn broker(&self) -> Arc<dyn Broker>;
 
@@ -39,6 +39,11 @@ pub trait Fixture {
     fn watch(&self) -> Duration {
         Duration::from_millis(20)
     }
+
+    /// How many checks run at the same time, each on a thread of its own: where time is real, most of it is waiting.
+    fn at_once(&self) -> usize {
+        1
+    }
 }
 
 /// A check: its name, and what fails when the contract is broken.
@@ -53,90 +58,30 @@ macro_rules! checks {
 pub(super) use checks;
 
 /// Runs every check and panics with the names of those that failed.
+#[expect(clippy::disallowed_methods, reason = "checks in real time wait most of the time; all of them are joined here")]
 pub(super) fn run_all(fixture: &dyn Fixture, suite: &str, checks: &[Check]) {
-    let run = |place: usize, check: &Check| {
-        let mut scene =
-            Scene { fixture, broker: fixture.broker(), prefix: format!("{suite}-{place}"), peers: Vec::new() };
-        fixture.run(check.1(&mut scene));
+    let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let run_some = || {
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some((name, check)) = checks.get(place) else { return };
+            let run = || {
+                let prefix = format!("{suite}-{place}");
+                let mut scene = Scene { fixture, broker: fixture.broker(), prefix, peers: Vec::new() };
+                fixture.run(check(&mut scene));
+            };
+            if catch_unwind(AssertUnwindSafe(run)).is_err() {
+                failed.lock().unwrap_or_else(PoisonError::into_inner).push(*name);
+            }
+        }
     };
-    let failed: Vec<&str> = checks
-        .iter()
-        .enumerate()
-        .filter(|(place, check)| catch_unwind(AssertUnwindSafe(|| run(*place, check))).is_err())
-        .map(|(_, (name, _))| *name)
-        .collect();
+    std::thread::scope(|threads| {
+        for _ in 0..fixture.at_once() {
+            threads.spawn(run_some);
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     assert!(failed.is_empty(), "broken contracts: {failed:#?}");
-}
-
-/// A member of a group, with everything it was told.
-pub(super) struct Peer {
-    pub(super) log: Box<dyn Log>,
-    pub(super) commits: Committing,
-    /// What it owns.
-    pub(super) held: BTreeMap<TopicPartition, Generation>,
-    /// What was asked back and is not released.
-    pub(super) asked: BTreeSet<TopicPartition>,
-    /// What it lost, ever.
-    pub(super) lost: BTreeSet<TopicPartition>,
-    /// What it read, in the order in which it came.
-    pub(super) read: Vec<(TopicPartition, Record)>,
-    /// Room that each poll gives.
-    pub(super) room: usize,
-    /// Whether it begins to read, from the beginning, what it is given.
-    pub(super) starts: bool,
-    pub(super) progress: BTreeMap<TopicPartition, Progress>,
-}
-
-impl Peer {
-    /// Takes what the log has. Tells whether there was anything.
-    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut batches = Vec::new();
-        let Poll::Ready(answer) = self.log.poll(cx, self.room, &mut batches) else { return false };
-        match answer.expect("a log that works answers") {
-            Some(LogEvent::Assigned { partitions, generation }) => {
-                for partition in partitions {
-                    if self.starts {
-                        self.log.start(&partition, Start::Earliest).expect("it is there");
-                    }
-                    assert_eq!(self.held.insert(partition, generation), None, "assigned what it held");
-                }
-            }
-            Some(LogEvent::Revoked { partitions, .. }) => {
-                assert!(
-                    partitions.iter().all(|partition| self.held.contains_key(partition)),
-                    "asked for what it had not"
-                );
-                self.asked.extend(partitions);
-            }
-            Some(LogEvent::Lost { partitions }) => {
-                for partition in partitions {
-                    assert!(self.held.remove(&partition).is_some(), "lost what it had not");
-                    self.asked.remove(&partition);
-                    self.lost.insert(partition);
-                }
-            }
-            None => assert!(batches.iter().any(|batch| !batch.records.is_empty()), "ready, and nothing there"),
-        }
-        for batch in batches {
-            assert!(self.held.contains_key(&batch.source), "records of {}, which it does not hold", batch.source);
-            self.read.extend(batch.records.into_iter().map(|record| (batch.source.clone(), record)));
-        }
-        true
-    }
-
-    /// Gives up everything that was asked back.
-    pub(super) fn release_all(&mut self) {
-        let partitions: Vec<TopicPartition> = std::mem::take(&mut self.asked).into_iter().collect();
-        for partition in &partitions {
-            self.held.remove(partition);
-        }
-        self.log.release(&partitions);
-    }
-
-    /// The offsets that it read of a partition.
-    pub(super) fn offsets(&self, partition: &TopicPartition) -> Vec<u64> {
-        self.read.iter().filter(|(source, _)| source == partition).map(|(_, record)| record.offset).collect()
-    }
 }
 
 /// One check's part of the broker.
@@ -162,26 +107,30 @@ impl Scene<'_> {
     }
 
     /// Joins a group; its members are ordered as they join. Tells the peer's place.
-    pub(super) fn join(&mut self, group: &str, topics: &[&str]) -> usize {
+    pub(super) async fn join(&mut self, group: &str, topics: &[&str]) -> usize {
         let place = self.peers.len();
         let subscription = Subscription {
             group: self.name(group),
             member: format!("member-{place}").into(),
             topics: topics.iter().map(|topic| self.name(topic)).collect(),
         };
+        self.prepare(&subscription).await;
         let member = self.broker.join(subscription).expect("it can join");
-        self.peers.push(Some(Peer {
-            log: member.log,
-            commits: member.commits,
-            held: BTreeMap::new(),
-            asked: BTreeSet::new(),
-            lost: BTreeSet::new(),
-            read: Vec::new(),
-            room: PLENTY,
-            starts: true,
-            progress: BTreeMap::new(),
-        }));
+        self.peers.push(Some(Peer::new(member)));
         place
+    }
+
+    /// Creates the topics that the broker needs for a group itself.
+    async fn prepare(&self, subscription: &Subscription) {
+        let (own, about) = (self.broker.own_topics(&subscription.group), self.broker.topics());
+        let mut partitions = 0;
+        for topic in &subscription.topics {
+            let known = about.describe(topic).await.expect("it answers");
+            partitions = partitions.max(known.expect("the check created it").partitions);
+        }
+        for topic in own {
+            about.create(&topic, partitions).await.expect("it can be created");
+        }
     }
 
     pub(super) fn peer(&mut self, place: usize) -> &mut Peer {
@@ -234,22 +183,41 @@ impl Scene<'_> {
 
     /// Polls until every partition of these topics is held by exactly one member of those that are there.
     pub(super) async fn until_shared(&mut self, topics: &[(&str, u32)]) {
+        self.until_shared_as(topics, |_| true).await;
+    }
+
+    /// Polls until every partition of these topics is held by exactly one member, in the way that is wanted. Brokers differ in
+    /// what they ask back meanwhile, and how often: members that should not mind have to give it up ([`Peer::gives`]).
+    pub(super) async fn until_shared_as(
+        &mut self,
+        topics: &[(&str, u32)],
+        mut as_wanted: impl FnMut(&[Option<Peer>]) -> bool,
+    ) {
         let all: BTreeSet<TopicPartition> = topics
             .iter()
             .flat_map(|(topic, partitions)| (0..*partitions).map(|number| self.partition(topic, number)))
             .collect();
-        self.until("all partitions are held", |peers| {
+        self.until("all partitions are held as wanted", |peers| {
             let held: Vec<&TopicPartition> = peers.iter().flatten().flat_map(|peer| peer.held.keys()).collect();
-            held.len() == all.len() && all.iter().all(|partition| held.contains(&partition))
+            held.len() == all.len() && all.iter().all(|partition| held.contains(&partition)) && as_wanted(peers)
         })
         .await;
     }
 
-    /// Publishes records that carry their number, one publish for all of them.
+    /// From now on all members give up at once what is asked back; what was asked back before, too.
+    pub(super) fn give(&mut self) {
+        for peer in self.peers.iter_mut().flatten() {
+            peer.gives = true;
+            if !peer.asked.is_empty() {
+                peer.release_all();
+            }
+        }
+    }
+
+    /// Publishes records that carry their number, one publish for all of them. Number 0 is of second 1, and so on.
     pub(super) async fn publish(&self, partition: &TopicPartition, numbers: std::ops::Range<u64>) {
-        let values: Vec<(String, Timestamp)> = numbers
-            .map(|n| (n.to_string(), Timestamp::from_millis(1_000 * i64::try_from(n).expect("small"))))
-            .collect();
+        let second = |n: u64| Timestamp::from_millis(1_000 * i64::try_from(n + 1).expect("small"));
+        let values: Vec<(String, Timestamp)> = numbers.map(|n| (n.to_string(), second(n))).collect();
         let records = values.iter().map(|(value, at)| (partition, value.as_str(), *at));
         self.broker.publish(records_for(records)).await.expect("it can be published");
     }

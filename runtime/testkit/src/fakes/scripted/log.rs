@@ -83,7 +83,7 @@ impl Log for Reading {
         let (world, mut left, before) = (self.broker.lock(), room, into.len());
         for reader in self.readers.iter_mut().filter(|reader| !reader.paused) {
             let Ok(partition) = world.partition(&reader.partition) else { continue };
-            let mut records = Vec::new();
+            let (mut records, began) = (Vec::new(), reader.position);
             for record in partition.records.range(reader.position..).map(|(_, record)| record) {
                 if left == 0 || records.len() == BATCH_RECORDS {
                     break;
@@ -92,9 +92,12 @@ impl Log for Reading {
                 reader.position = record.offset + 1;
                 records.push(record.clone());
             }
-            if !records.is_empty() {
-                let next = records.last().map_or(0, |last| last.offset + 1);
-                into.push(RecordBatch { source: reader.partition.clone(), records, next });
+            // Behind the last record, offsets that hold none are passed too.
+            if left > 0 && partition.records.range(reader.position..).next().is_none() {
+                reader.position = reader.position.max(partition.end);
+            }
+            if reader.position > began {
+                into.push(RecordBatch { source: reader.partition.clone(), records, next: reader.position });
             }
         }
         // Another reader comes first the next time.

@@ -92,6 +92,7 @@ impl Scripted {
             groups: BTreeMap::new(),
             numbers: 0,
             by_hand: false,
+            markers: 0,
             drain: DRAIN,
             plans: VecDeque::new(),
             usual: Plan::now(Ruling::Commit),
@@ -111,6 +112,12 @@ impl Scripted {
     /// From now on partitions move by [`Scripted::assign`], [`Scripted::revoke`] and [`Scripted::lose`] only.
     pub fn by_hand(self) -> Self {
         self.lock().by_hand = true;
+        self
+    }
+
+    /// From now on each commit and publish takes so many offsets behind its records, as transactions do.
+    pub fn with_markers(self, offsets: u64) -> Self {
+        self.lock().markers = offsets;
         self
     }
 
@@ -140,6 +147,7 @@ impl Scripted {
     /// Leaves offsets out, as a transaction's marker does.
     pub fn skip(&self, partition: &TopicPartition, offsets: u64) {
         self.edit(partition, |partition| partition.end += offsets);
+        self.lock().wake_all();
     }
 
     /// Removes one record, as compaction does.

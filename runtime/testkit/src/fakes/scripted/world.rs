@@ -71,6 +71,8 @@ pub(super) struct World {
     pub(super) groups: BTreeMap<Arc<str>, Group>,
     pub(super) numbers: u64,
     pub(super) by_hand: bool,
+    /// Offsets that each commit and publish takes behind its records, in every partition that it writes to.
+    pub(super) markers: u64,
     pub(super) drain: Duration,
     /// What becomes of the next commits, and of those after.
     pub(super) plans: VecDeque<Plan>,
@@ -125,7 +127,9 @@ impl World {
                 return Err(Coded::new(Code::EFFECTS_REFUSED, "the script says: too large"));
             }
         }
+        let mut written = BTreeSet::new();
         for output in outputs.iter() {
+            written.insert((output.topic, output.partition));
             let topic = self.topics.get_mut(output.topic).expect("looked up above");
             topic.partitions[output.partition as usize].append(Record {
                 offset: 0,
@@ -134,6 +138,10 @@ impl World {
                 value: output.value.map(Bytes::copy_from_slice),
                 headers: Headers::from_bytes(Bytes::copy_from_slice(output.headers)),
             });
+        }
+        for (topic, partition) in written {
+            let topic = self.topics.get_mut(topic).expect("looked up above");
+            topic.partitions[partition as usize].end += self.markers;
         }
         self.wake_all();
         Ok(())
