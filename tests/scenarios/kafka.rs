@@ -3,14 +3,43 @@
 mod audit;
 mod feed;
 mod kills;
+mod mixed;
 mod moves;
+mod positions;
 mod refusals;
 mod refused;
 mod tally;
 
 use serde_json::Value;
 
-use crate::process::{program, real_data, run, run_json, totals_of};
+use crate::process::{errors_of, program, real_data, run, run_json, signal, start, totals_of};
+
+#[test]
+fn single_services_on_kafka_come_to_the_same() {
+    let kafka = devkit::kafka::own_for_tests("single services on Kafka", &devkit::kafka::Options::default());
+    let Some(kafka) = kafka else { return };
+    let broker = format!("kafka://{}", kafka.address());
+    let good = |name: &str, arguments: &[&str]| {
+        let output = run(&program(name), &[arguments, &["--broker", &broker]].concat());
+        assert!(output.status.success(), "{name} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    good("shop", &["topics", "create"]);
+    good("shop", &["ingest", "--lines", "20000", "--seed", "7"]);
+    // Each is a process and a group of its own; all run at once, and one after the other once more, in any order.
+    let services = ["sales", "inventory", "orders"];
+    let mut running: Vec<_> =
+        services.iter().map(|name| start(&program(name), &["run", "--broker", &broker])).collect();
+    for name in ["orders", "inventory", "sales"] {
+        good(name, &["run", "--until-drained"]);
+    }
+    for instance in &mut running {
+        signal(instance, "TERM");
+        assert!(instance.wait().expect("the child is ours").success(), "{}", errors_of(instance));
+    }
+    let report = run_json(&program("shop"), &["report", "--broker", &broker, "--output", "json"]);
+    let embedded = run_json(&program("shop"), &["--lines", "20000", "--seed", "7", "--output", "json"]);
+    assert_eq!(totals_of(report), totals_of(embedded));
+}
 
 /// Runs the shop's commands one after the other on a Kafka of its own, and reports.
 fn on_kafka(input: &[&str]) -> Option<Value> {

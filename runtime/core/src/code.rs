@@ -86,6 +86,10 @@ codes! {
     BAD_SERVICE = 404, Usage;
     /// A topic exists with another number of partitions than is asked for.
     TOPIC_EXISTS = 405, Refused;
+    /// What becomes of a service's state was not said, and has to be.
+    STATE_UNDECIDED = 406, Refused;
+    /// The group has members, and must not.
+    GROUP_ACTIVE = 407, Refused;
     /// A handler failed for good and its service stopped.
     HANDLER_FAILED = 501, Problems;
     /// A handler blocks its thread.

@@ -230,6 +230,11 @@ impl Broker for Kafka {
         self.away(move |shared| shared.lag(&group, &topics)).await
     }
 
+    async fn members(&self, group: &str) -> Result<usize, Coded> {
+        let group = group.to_owned();
+        self.away(move |shared| shared.members(&group)).await
+    }
+
     async fn shards(&self, group: &str) -> Result<u32, Coded> {
         let info = Topics::describe(self, &names::changelog(group)).await?;
         Ok(info.map_or(0, |info| info.partitions))

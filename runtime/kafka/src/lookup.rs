@@ -122,6 +122,12 @@ impl Shared {
         found.ok_or_else(|| Coded::new(Code::TOPIC_MISSING, format!("topic {topic} does not exist")))
     }
 
+    /// How many members a group has.
+    pub(crate) fn members(&self, group: &str) -> Result<usize, Coded> {
+        let asked = self.patiently(|patience| native::members(self.plain.client(), group, patience));
+        asked.map_err(|failure| failure.coded(format!("group {group} cannot be looked up")))
+    }
+
     pub(crate) fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded> {
         let mut list = rdkafka::TopicPartitionList::new();
         let mut partitions = Vec::new();

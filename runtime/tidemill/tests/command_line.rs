@@ -13,6 +13,7 @@ use tidemill::config::Configuration;
 use tidemill::host::Host;
 use tidemill::prelude::*;
 use tidemill::publisher::{Publication, Publisher};
+use tidemill::query::Query;
 use tidemill::time::Timestamp;
 
 /// Set where this process is the service's program. Of the tests' own names, so that it configures nothing.
@@ -36,6 +37,9 @@ struct Heard {
     word: String,
 }
 
+/// How often a word was heard.
+const TIMES: Cell<u64> = Cell::named("times");
+
 /// Holds the thread for longer than anybody waits.
 fn block() {
     let (_nobody, answer) = std::sync::mpsc::sync_channel::<()>(0);
@@ -54,7 +58,11 @@ async fn listen(said: &Said, cx: &mut Context<'_>) -> Result<(), HandlerError> {
         // Never answered: blocks the thread until the watchdog ends the process.
         "block" => block(),
         "wait" => cx.blocking(wait).await?,
-        _ => cx.emit(Heard { word: said.word.clone() }),
+        _ => {
+            let times = cx.get(TIMES).await?.unwrap_or(0) + 1;
+            cx.set(TIMES, times);
+            cx.emit(Heard { word: said.word.clone() });
+        }
     }
     Ok(())
 }
@@ -79,6 +87,7 @@ fn main() -> ExitCode {
         ("topics are created once, and checked", topics),
         ("in memory, topics are there from the start", memory),
         ("run until drained, then lag is zero", run_until_drained),
+        ("reset shows, and then does, what becomes of positions and state", reset),
         ("a failing handler exits 1 and loses nothing", failing),
         ("a blocking handler is named and ends the process", blocking),
         ("SIGTERM drains", terminated),
@@ -236,6 +245,47 @@ fn run_until_drained(folder: &Path) {
     assert!(lines.into_iter().any(|line| line["message"] == "records left to do" && line["behind"] == 0), "{log}");
     assert!(!log.contains("word1"), "the log holds no keys: {log}");
     assert_eq!(lag(folder), 0);
+}
+
+/// How often each word was heard, as the service keeps it.
+fn times(folder: &Path) -> Vec<u64> {
+    let address = format!("embedded:{}", folder.join("log").display());
+    let configuration = Configuration::default().with("broker", &address).expect("text");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let host = Host::open(configuration).expect("nobody else has it");
+        let (mut all, query) = (Vec::new(), Query::new(Arc::clone(host.broker()), "ear"));
+        query.cells("listen", TIMES, |_, times| all.push(times)).await.expect("it can be read");
+        all
+    })
+}
+
+fn reset(folder: &Path) {
+    let words: Vec<String> = (0..100).map(|word| format!("word{word}")).collect();
+    say(folder, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    let run = || data(&call(folder, &["run", LOG[0], LOG[1], "--until-drained"]), 0);
+    let to = |place, more: &[&'static str]| [&["reset", LOG[0], LOG[1], "--to", place], more].concat();
+    run();
+    let line = error(&call(folder, &to("earliest", &[])), 3, "TM-0406");
+    assert!(line.contains("service ear keeps 100 entries") && line.contains("--state drop"), "{line}");
+    data(&call(folder, &to("yesterday", &[])), 2);
+    let sum = |lines: &Value, field: &str| -> u64 {
+        lines.as_array().expect("a list").iter().map(|line| line[field].as_u64().expect("a number")).sum()
+    };
+    let planned = json_of(folder, &to("earliest", &["--state", "drop"]));
+    assert_eq!((sum(&planned, "left"), sum(&planned, "left_then"), sum(&planned, "to")), (0, 100, 0));
+    assert_eq!((lag(folder), times(folder).len()), (0, 100), "only planned");
+    // Begun anew, kept and seen twice, and gone without a second look.
+    json_of(folder, &to("earliest", &["--state", "drop", "--execute"]));
+    assert_eq!((lag(folder), times(folder).len()), (100, 0));
+    run();
+    assert_eq!(times(folder), [1; 100]);
+    json_of(folder, &to("@1970-01-01T00:00:00Z", &["--state", "keep", "--execute"]));
+    run();
+    assert_eq!(times(folder), [2; 100]);
+    json_of(folder, &to("earliest", &["--state", "drop", "--execute"]));
+    json_of(folder, &to("latest", &["--execute"]));
+    assert_eq!((lag(folder), times(folder).len()), (0, 0));
 }
 
 fn failing(folder: &Path) {

@@ -1,5 +1,6 @@
 //! Instances of the program `tally` as processes of their own, on one Kafka.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Output};
@@ -59,11 +60,16 @@ impl Stage {
 
     /// Starts an instance whose state lies under this name.
     pub(super) fn start(&self, name: &str) -> Instance {
+        self.start_with(name, &[])
+    }
+
+    /// The same with options.
+    pub(super) fn start_with(&self, name: &str, more: &[&str]) -> Instance {
         let folder = self.folder.path().join(name);
         fs::create_dir_all(&folder).expect("the folder is ours");
         let (told, said) = (folder.join("told"), folder.join("said"));
         let state = folder.join("state");
-        let mut arguments = self.arguments(&["run", "--store", "fjall"]);
+        let mut arguments = self.arguments(&[&["run", "--store", "fjall"], more].concat());
         arguments.extend(["--state-dir".to_owned(), state.display().to_string()]);
         let mut command = command(&self.program, &as_str(&arguments));
         // What it tells belongs to this process; what it said before is kept for whoever looks for a cause.
@@ -131,9 +137,28 @@ pub(super) struct Instance {
 impl Instance {
     /// How many shards it runs at this moment.
     pub(super) fn shards(&self) -> usize {
+        self.running().len()
+    }
+
+    /// The shards that it runs at this moment.
+    pub(super) fn running(&self) -> BTreeSet<u32> {
         let told = fs::read_to_string(&self.told).expect("the file is ours");
-        let begun = told.matches('+').count();
-        begun - told.matches('-').count()
+        let mut running = BTreeSet::new();
+        for line in told.lines() {
+            match line.split_at_checked(1) {
+                Some(("+", shard)) => running.extend(shard.parse::<u32>()),
+                Some(("-", shard)) => running.retain(|known| shard.parse() != Ok(*known)),
+                _ => {}
+            }
+        }
+        running
+    }
+
+    /// Whether it was given anything yet.
+    pub(super) fn has_joined(&self) -> bool {
+        let said = fs::read_to_string(&self.said).expect("the file is ours");
+        let since = said.rfind("starting").unwrap_or_default();
+        self.shards() > 0 || said[since..].contains("shard waits")
     }
 
     /// The name under which it is known to the cluster.

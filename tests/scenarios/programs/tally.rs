@@ -1,6 +1,6 @@
 //! A service that counts the records of each key, and says so after each of them.
 //!
-//! `tally topics`, `tally run` and `tally report` take the usual options. While it runs, the program tells on standard output
+//! `tally topics`, `tally run` and `tally report` take the usual options, and so do the commands of every service. While it runs, the program tells on standard output
 //! which shards it runs: `+3` when shard 3 began, `-3` when it ended. What is in its topics is nobody's of ours: the test writes
 //! and reads them with Kafka's own tools.
 
@@ -42,6 +42,17 @@ struct Counted {
     padding: String,
 }
 
+/// What the newer version of the service reads too.
+#[derive(Debug, Serialize, Deserialize, Event)]
+#[event(name = "tests.extra", version = 1, topic = "extras", key = key, codec = json)]
+struct Extra {
+    key: String,
+}
+
+async fn look(_extra: &Extra, _cx: &mut Context<'_>) -> Result<(), HandlerError> {
+    Ok(())
+}
+
 async fn count(step: &Step, cx: &mut Context<'_>) -> Result<(), HandlerError> {
     if step.key == SLOW_KEY {
         cx.blocking(|| std::thread::sleep(SLOW)).await?;
@@ -77,11 +88,19 @@ impl Observer for Shards {
 #[derive(Debug, clap::Parser)]
 enum Command {
     /// Creates the topics.
-    Topics(Options),
+    Topics {
+        #[arg(long)]
+        wide: bool,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Runs the service until it is told to stop, or until everything is done.
     Run {
         #[arg(long)]
         until_drained: bool,
+        /// As the service's next version, which reads one topic more.
+        #[arg(long)]
+        wide: bool,
         #[command(flatten)]
         options: Options,
     },
@@ -89,25 +108,30 @@ enum Command {
     Report(Options),
 }
 
-fn host(options: &Options) -> Result<Host, Coded> {
+fn service(wide: bool) -> ServiceBuilder {
+    let service = Service::builder("tally").on::<Step>("count", count).emits::<Counted>();
+    if wide { service.on::<Extra>("look", look) } else { service }
+}
+
+fn host(options: &Options, wide: bool) -> Result<Host, Coded> {
     let mut host = Host::open(Configuration::load(options)?)?;
-    host.add(Service::builder("tally").on::<Step>("count", count).emits::<Counted>())?;
+    host.add(service(wide))?;
     host.observe(Arc::new(Shards));
     Ok(host)
 }
 
 async fn work(command: Command) -> Result<Exit, Coded> {
     match command {
-        Command::Topics(options) => {
-            let host = host(&options)?;
+        Command::Topics { wide, options } => {
+            let host = host(&options, wide)?;
             host.create_topics(host.topics()).await?;
         }
-        Command::Run { until_drained, options } => {
-            return host(&options)?.run(if until_drained { Until::Drained } else { Until::Stopped }).await;
+        Command::Run { until_drained, wide, options } => {
+            return host(&options, wide)?.run(if until_drained { Until::Drained } else { Until::Stopped }).await;
         }
         Command::Report(options) => {
             let mut counts = BTreeMap::new();
-            let host = host(&options)?;
+            let host = host(&options, false)?;
             let query = Query::new(host.broker().clone(), "tally");
             query.cells("count", COUNT, |key, count| counts.extend([(key.to_owned(), count)])).await?;
             print_json(&counts)?;
@@ -116,6 +140,8 @@ async fn work(command: Command) -> Result<Exit, Coded> {
     Ok(Exit::Done)
 }
 
+/// The commands here, and those that every service has.
 fn main() -> ExitCode {
-    execute(work)
+    let own = std::env::args().nth(1).is_none_or(|command| ["topics", "run", "report"].contains(&&*command));
+    if own { execute(work) } else { tidemill::main(service(false)) }
 }

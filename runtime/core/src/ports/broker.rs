@@ -68,6 +68,11 @@ pub trait Broker: Send + Sync {
     /// [`Topics::offsets`] before the answer comes.
     async fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded>;
 
+    /// How many members the group has at this moment, in all processes. A broker that one process has to itself need not tell.
+    async fn members(&self, _group: &str) -> Result<usize, Coded> {
+        Ok(0)
+    }
+
     /// A number that is greater than that of every shard which the group ever committed; 0 where nothing is known of the
     /// group. Shards below it may have nothing. The group need not run.
     async fn shards(&self, group: &str) -> Result<u32, Coded>;

@@ -75,7 +75,7 @@ pub struct CommitBatch {
 /// answered with [`Answer::Committed`]. One commit of a member is under way at a time.
 pub trait BatchCommit {
     /// Makes the shard's state readable and tells its durable progress, in the order of `partitions`; `None` where the group
-    /// never committed. For an ownership that is over it may answer with [`Code::FENCED`](crate::code::Code::FENCED); the
+    /// never committed. A load that nobody waits for any more disturbs no later one. For an ownership that is over it may answer with [`Code::FENCED`](crate::code::Code::FENCED); the
     /// worker then waits for the log to say so.
     fn load(
         &self,

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "librdkafka is a C library; each block says why it holds")]
 
+mod group;
 mod message;
 mod produce;
 mod queue;
@@ -14,6 +15,7 @@ use rdkafka::bindings as sys;
 use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 
+pub(crate) use group::members;
 pub(crate) use message::Message;
 pub(crate) use produce::{Outgoing, Target, commit, produce};
 pub(crate) use queue::{Queue, Signal};

@@ -20,6 +20,7 @@ use super::scene::{Check, Fixture, Scene, checks, poll_once, records_for, run_al
 const CHECKS: &[Check] = checks![
     "a group that never committed has no progress" => no_progress,
     "progress comes back as it was committed" => progress_comes_back,
+    "a load that nobody waits for disturbs no later one" => load_given_up,
     "state is read as it was committed" => state_comes_back,
     "outputs are there with the commit, in order" => outputs_in_order,
     "a commit that fails leaves nothing" => fails_whole,
@@ -183,6 +184,17 @@ async fn emitted(scene: &mut Scene<'_>, count: usize) -> Vec<String> {
 async fn no_progress(scene: &mut Scene<'_>) {
     let (place, _) = owning(scene).await;
     assert_eq!(scene.peer(0).load(&place).await, None);
+}
+
+async fn load_given_up(scene: &mut Scene<'_>) {
+    let (place, _) = owning(scene).await;
+    for offset in [0, 1] {
+        assert_eq!(scene.peer(0).commit(Did::record(&place, offset)).await, Answer::Committed);
+    }
+    for _ in 0..5 {
+        poll_once(scene.peer(0).load(&place)).await;
+    }
+    assert_eq!(scene.peer(0).load(&place).await, Some(Progress::starting_at(2)));
 }
 
 async fn progress_comes_back(scene: &mut Scene<'_>) {

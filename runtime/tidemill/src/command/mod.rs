@@ -4,6 +4,7 @@
 
 mod describe;
 mod lag;
+mod reset;
 mod service;
 mod settings;
 mod table;

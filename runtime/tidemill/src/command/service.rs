@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 use tidemill_core::code::{Coded, Exit};
 use tidemill_core::service::ServiceBuilder;
 
-use crate::command::{Options, Output, RunOptions, describe, execute, lag, settings, topics};
+use crate::command::reset::Wanted;
+use crate::command::{Options, Output, RunOptions, describe, execute, lag, reset, settings, topics};
 use crate::config::Configuration;
 use crate::host::{Host, Until};
 
@@ -40,6 +41,15 @@ enum Command {
     /// Create and check topics.
     #[command(subcommand)]
     Topics(TopicsCommand),
+    /// Let the service go on elsewhere in its inputs. It must not run.
+    Reset {
+        #[command(flatten)]
+        wanted: Wanted,
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Show how many records the service has still to do.
     Lag {
         #[arg(long, value_enum, default_value_t)]
@@ -84,7 +94,8 @@ enum TopicsCommand {
     },
 }
 
-/// The `main` of a service's program: `run`, `describe`, `config show`, `topics create`, `topics check` and `lag`.
+/// The `main` of a service's program: `run`, `describe`, `config show`, `topics create`, `topics check`,
+/// `lag` and `reset`.
 pub fn main(service: ServiceBuilder) -> ExitCode {
     execute(|program: Program| carry_out(program.command, service))
 }
@@ -114,6 +125,9 @@ async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Co
         }
         Command::Topics(TopicsCommand::Check { output, options }) => {
             topics::check(&existing(Configuration::load(&options)?, service)?, output).await
+        }
+        Command::Reset { wanted, output, options } => {
+            reset::reset(&existing(Configuration::load(&options)?, service)?, &wanted, output).await
         }
         Command::Lag { output, options } => {
             lag::show(&existing(Configuration::load(&options)?, service)?, output).await

@@ -17,6 +17,8 @@ use keys::KEYS;
 use layers::Given;
 use value::Value;
 
+pub(crate) use value::start;
+
 pub use layers::Origin;
 
 /// What is shown of a secret.

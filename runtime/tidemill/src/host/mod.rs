@@ -106,6 +106,11 @@ impl Host {
         &self.broker
     }
 
+    /// Time.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// The services, in the order in which they were added.
     pub fn services(&self) -> &[Arc<Service>] {
         &self.services
