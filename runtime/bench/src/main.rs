@@ -8,6 +8,7 @@ use tikv_jemallocator::Jemalloc;
 
 mod bare;
 mod case;
+mod kafka;
 mod measure;
 mod meter;
 mod options;

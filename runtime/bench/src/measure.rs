@@ -15,6 +15,7 @@ use tidemill_core::record::TopicPartition;
 
 use crate::bare;
 use crate::case::Case;
+use crate::kafka::Cluster;
 use crate::meter::{Meter, Usage};
 use crate::options::Bench;
 use crate::report::Report;
@@ -22,7 +23,7 @@ use crate::report::Report;
 /// How many partitions every topic has; the one worker runs all of them.
 pub(crate) const PARTITIONS: u32 = 4;
 /// The topic that the bare loop writes to.
-const BARE_OUTPUT: &str = "bench-bare";
+pub(crate) const BARE_OUTPUT: &str = "bench-bare";
 /// What the address of a broker in a directory begins with.
 const EMBEDDED: &str = "embedded:";
 
@@ -63,18 +64,46 @@ fn unwritable(path: &Path, cause: &dyn std::fmt::Display) -> Coded {
 }
 
 async fn run(configuration: Configuration, case: Case, records: u64) -> Result<Report, Coded> {
+    let cluster = Cluster::of(&configuration);
     let mut host = Host::open(configuration)?;
     host.add(case.service())?;
+    let Some(cluster) = cluster else { return beside_the_log(&mut host, case, records).await };
+    // What a run that was broken off has left.
+    cluster.clear(&host).await?;
+    let report = beside_the_client(&mut host, &cluster, case, records).await;
+    cluster.clear(&host).await?;
+    report
+}
+
+/// Publishes the input, and measures the service.
+async fn service(host: &mut Host, case: Case, records: u64) -> Result<Usage, Coded> {
     let (meter, usage) = Meter::new(records);
     host.observe(Arc::new(meter));
-    host.create_topics([case.input(), case.output(), BARE_OUTPUT].map(Arc::from)).await?;
+    // The changelog, where there is one, goes with the inputs.
+    host.create_topics([case.input(), BARE_OUTPUT].map(Arc::from)).await?;
+    host.create_topics(host.topics()).await?;
+    case.publish(host.broker(), records).await?;
+    measured(host, usage).await
+}
+
+async fn beside_the_log(host: &mut Host, case: Case, records: u64) -> Result<Report, Coded> {
+    let service = service(host, case, records).await?;
     let broker = host.broker();
-    case.publish(broker, records).await?;
-    let service = measured(&host, usage).await?;
     assert_eq!(count(&**broker, case.output()).await?, records, "the service emits one record for each");
     let room = host.services()[0].limits().read_ahead;
     let bare = bare::copy(&**broker, (case.input(), BARE_OUTPUT), records, room).await?;
     assert_eq!(count(&**broker, BARE_OUTPUT).await?, records, "the bare loop copies every record");
+    Ok(Report::new(case, records, service, bare))
+}
+
+async fn beside_the_client(host: &mut Host, cluster: &Cluster, case: Case, records: u64) -> Result<Report, Coded> {
+    let service = service(host, case, records).await?;
+    let interval = host.services()[0].limits().commit_interval;
+    let bare = cluster.bare(case, records, interval)?;
+    for topic in [case.output(), BARE_OUTPUT] {
+        // The markers of transactions stand beside the records.
+        assert!(count(&**host.broker(), topic).await? > records, "one record for each in {topic}");
+    }
     Ok(Report::new(case, records, service, bare))
 }
 

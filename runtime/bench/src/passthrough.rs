@@ -10,6 +10,7 @@ use tidemill::time::Timestamp;
 use tidemill_core::headers::Headers;
 use tidemill_core::outputs::{Address, Outputs};
 use tidemill_core::partitioner::partition_for;
+use tidemill_kafka::raw::{Work, Written};
 
 use crate::case::{BEGIN_MILLIS, PUBLISHED_BYTES, key_of};
 use crate::measure::PARTITIONS;
@@ -52,6 +53,16 @@ async fn pass(payload: &Payload, cx: &mut Context<'_>) -> Result<(), HandlerErro
 
 pub(crate) fn service() -> ServiceBuilder {
     Service::builder(NAME).on::<Payload>("pass", pass).emits_to(OUTPUT)
+}
+
+/// The same in a bare loop.
+pub(crate) struct Pass;
+
+impl Work for Pass {
+    fn on<'a>(&'a mut self, key: Option<&'a [u8]>, value: &'a [u8]) -> Written<'a> {
+        static NONE: Headers = Headers::from_bytes(Bytes::new());
+        Written { key, value, headers: &NONE }
+    }
 }
 
 /// Publishes the input: keys and values as above, no headers, as a foreign program would.

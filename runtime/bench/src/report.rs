@@ -11,6 +11,8 @@ use tidemill::command::{self, Output};
 use crate::case::Case;
 use crate::meter::Usage;
 
+/// How every record is handled.
+const GUARANTEE: &str = "exactly-once";
 /// Records in a million.
 const MILLION: f64 = 1e6;
 
@@ -18,6 +20,8 @@ const MILLION: f64 = 1e6;
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     case: Case,
+    /// What the service promises for each record; the bare loop too.
+    guarantee: &'static str,
     records: u64,
     records_per_second: u64,
     raw_records_per_second: u64,
@@ -35,6 +39,7 @@ impl Report {
         let Usage { took, cpu, allocations, peak_bytes } = service;
         Self {
             case,
+            guarantee: GUARANTEE,
             records,
             records_per_second: per_second(records, took),
             raw_records_per_second: per_second(records, bare),
@@ -57,6 +62,7 @@ impl Report {
         let known = |figure: Option<f64>| figure.map_or_else(|| "not known".to_owned(), |figure| figure.to_string());
         let lines = [
             ("case", self.case.name().to_owned()),
+            ("guarantee", self.guarantee.to_owned()),
             ("records", self.records.to_string()),
             ("records_per_second", self.records_per_second.to_string()),
             ("raw_records_per_second", self.raw_records_per_second.to_string()),

@@ -1,13 +1,19 @@
 //! An Avro event in, a counter per key, an Avro event out: what a small service costs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use foldhash::fast::FixedState;
 use tidemill::code::Coded;
 use tidemill::limits::Limits;
 use tidemill::ports::Broker;
 use tidemill::prelude::*;
 use tidemill::publisher::{Publication, Publisher};
 use tidemill::time::Timestamp;
+use tidemill_core::codec::Codec;
+use tidemill_core::headers::Headers;
+use tidemill_kafka::raw::{Work, Written};
 
 use crate::case::{BEGIN_MILLIS, PUBLISHED_BYTES, key_of};
 
@@ -58,6 +64,38 @@ pub(crate) fn service() -> ServiceBuilder {
     // All counters stay in memory.
     let limits = Limits { state_cache: 64 * 1024 * 1024, ..Limits::default() };
     Service::builder(NAME).limits(limits).on::<LineSold>("count", count).emits::<LineCounted>()
+}
+
+/// The same in a bare loop, which keeps its counters in a map.
+pub(crate) struct Counts {
+    lines: HashMap<String, i64, FixedState>,
+    read: <LineSold as Event>::Codec,
+    write: <LineCounted as Event>::Codec,
+    /// Those that the service's own records have.
+    headers: Headers,
+    key: String,
+    value: Vec<u8>,
+}
+
+impl Counts {
+    pub(crate) fn new(headers: Headers) -> Result<Self, Coded> {
+        let (read, write) = (Codec::<LineSold>::open()?, Codec::<LineCounted>::open()?);
+        Ok(Self { lines: HashMap::default(), read, write, headers, key: String::new(), value: Vec::new() })
+    }
+}
+
+impl Work for Counts {
+    fn on<'a>(&'a mut self, _key: Option<&'a [u8]>, value: &'a [u8]) -> Written<'a> {
+        let line: LineSold = self.read.decode(&Bytes::copy_from_slice(value)).expect("the input is of this case");
+        let lines = self.lines.entry(line.customer.clone()).or_default();
+        *lines += 1;
+        let amount_milli = line.quantity * line.price_milli;
+        let counted = LineCounted { customer: line.customer, invoice: line.invoice, lines: *lines, amount_milli };
+        self.value.clear();
+        self.write.encode(&counted, &mut self.value).expect("a plain event");
+        self.key = counted.customer;
+        Written { key: Some(self.key.as_bytes()), value: &self.value, headers: &self.headers }
+    }
 }
 
 /// Publishes the input with all headers, as a program with a publisher does.

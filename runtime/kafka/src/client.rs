@@ -333,6 +333,15 @@ impl Clients {
         config.create_with_context(self.context()).map_err(|error| cannot_open(error, "a producer"))
     }
 
+    /// A producer of single records, sent at once.
+    pub(crate) fn plain_producer(&self) -> Result<Producer, Coded> {
+        let mut suits = ClientConfig::new();
+        suits.set("linger.ms", "0");
+        let mut config = self.over(suits);
+        config.set("delivery.report.only.error", "true");
+        config.create_with_context(self.context()).map_err(|error| cannot_open(error, "a producer"))
+    }
+
     /// The settings of a client that creates topics.
     pub(crate) fn admin(&self) -> ClientConfig {
         self.base()

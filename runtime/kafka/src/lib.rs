@@ -18,6 +18,7 @@ mod names;
 mod native;
 mod offsets;
 mod ownership;
+pub mod raw;
 mod reader;
 mod report;
 mod restore;
