@@ -13,7 +13,7 @@ use tidemill_testkit::conformance::{self, Fixture};
 use tokio::runtime::{Builder, Runtime};
 
 /// How long a member may take to give up what is asked back.
-const DRAIN: Duration = Duration::from_secs(3);
+const DRAIN: Duration = Duration::from_secs(4);
 /// How long a member may be silent. The broker has to allow so little.
 const SESSION: Duration = Duration::from_secs(4);
 /// What comes at all comes within this time.

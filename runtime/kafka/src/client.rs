@@ -185,19 +185,24 @@ impl ConsumerContext for Seat {
         let partitions = list.elements().iter().map(|found| (found.topic().to_owned(), found.partition())).collect();
         let assigns = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.is_over.load(Ordering::Acquire) {
-            let answer = match client.rebalance_protocol() {
-                RebalanceProtocol::Cooperative if assigns => client.incremental_assign(list),
-                RebalanceProtocol::Cooperative => client.incremental_unassign(list),
-                _ => client.unassign(),
-            };
-            if let Err(error) = answer {
-                tracing::debug!(%error, "a rebalance at the end could not be answered");
-            }
-            return;
+            return let_pass(client, assigns, list);
         }
         let found = if assigns { Rebalance::Assign(partitions) } else { Rebalance::Revoke(partitions) };
         lock(&self.rebalances).push_back(found);
         self.signal.tell();
+    }
+}
+
+/// Answers a rebalance on behalf of a member that is about to go. Only what nobody has answered may be answered so: the group goes
+/// on with the answer, and may be left while this still asks it.
+pub(crate) fn let_pass(client: &BaseConsumer<Seat>, assigns: bool, list: &TopicPartitionList) {
+    let answer = match client.rebalance_protocol() {
+        RebalanceProtocol::Cooperative if assigns => client.incremental_assign(list),
+        RebalanceProtocol::Cooperative => client.incremental_unassign(list),
+        _ => client.unassign(),
+    };
+    if let Err(error) = answer {
+        tracing::debug!(%error, "a rebalance at the end could not be answered");
     }
 }
 

@@ -20,7 +20,7 @@ use tidemill_core::time::Timestamp;
 
 use crate::access::Access;
 use crate::broker::Shared;
-use crate::client::{Plain, Rebalance, Seat};
+use crate::client::{Plain, Rebalance, Seat, let_pass};
 use crate::failure::Failure;
 use crate::native::{self, Signal};
 use crate::ownership::Ownership;
@@ -310,17 +310,16 @@ impl Drop for Member {
         self.ownership.clear();
         let held: Vec<TopicPartition> = self.held.iter().cloned().collect();
         self.reader.stop(&held);
-        // Whoever drops the client waits until the group has let it go, which takes the answers to all rebalances.
+        // Whoever drops the client waits until the group has let it go, which takes an answer to each rebalance, and no more than
+        // one: those that were read are answered here, and those that are still to be read by whoever reads them.
         self.client.context().end();
-        let answer = match self.client.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => match &self.going {
-                Some(going) => self.client.incremental_unassign(&list(&going.all)),
-                None => Ok(()),
-            },
-            _ => self.client.unassign(),
-        };
-        if let Err(error) = answer {
-            tracing::debug!(%error, "the last partitions could not be given up");
+        self.answer();
+        while let Some(told) = self.client.context().next() {
+            let (assigns, partitions) = match told {
+                Rebalance::Assign(partitions) => (true, partitions),
+                Rebalance::Revoke(partitions) => (false, partitions),
+            };
+            let_pass(&self.client, assigns, &list(&named(partitions)));
         }
         self.shared.leave(&self.name);
     }

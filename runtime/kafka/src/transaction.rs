@@ -20,8 +20,8 @@ use crate::client::{Clients, Producer};
 use crate::failure::Failure;
 use crate::native::{self, Outgoing, Target};
 
-/// How long the client is left alone with the end of a transaction. It waits for its records there, and does not let one go that
-/// was refused before somebody has taken note of it; so it is called again and again until it is done.
+/// How long the client is left alone with records that are on their way: one that was refused counts among them until somebody
+/// has taken note of it.
 const STEP: Duration = Duration::from_millis(50);
 
 /// A shard, and its records of the changelog.
@@ -154,7 +154,12 @@ impl Transactions {
 
     /// Ends the transaction well. What the client cannot say, nobody can.
     fn end(&mut self, now: Timestamp) -> Answer {
-        match self.step_by_step(|producer| native::commit(producer.client(), STEP)) {
+        if let Err(failure) = self.deliver() {
+            // The next producer of this id ends it.
+            self.producer = None;
+            return self.not_committed(&failure, now);
+        }
+        match native::commit(self.opened().client(), self.patience()) {
             Ok(()) => {
                 self.clients.reach.back();
                 Answer::Committed
@@ -167,23 +172,28 @@ impl Transactions {
         }
     }
 
-    fn abort(&self) -> Result<(), Failure> {
-        self.step_by_step(|producer| Ok(producer.abort_transaction(STEP)?))
+    fn opened(&self) -> &Producer {
+        self.producer.as_ref().expect("a transaction was begun")
     }
 
-    /// Calls the client until it is done, or cannot be, or nobody waits any longer.
-    fn step_by_step(&self, call: impl Fn(&Producer) -> Result<(), Failure>) -> Result<(), Failure> {
-        let producer = self.producer.as_ref().expect("a transaction was begun");
-        let mut left = self.patience();
-        loop {
-            match call(producer) {
-                Err(failure) if failure.is_retriable && !failure.is_fatal && !left.is_zero() => {
-                    left = left.saturating_sub(STEP);
-                    producer.poll(Duration::ZERO);
-                }
-                answer => return answer,
+    fn abort(&self) -> Result<(), Failure> {
+        self.deliver()?;
+        Ok(self.opened().abort_transaction(self.patience())?)
+    }
+
+    /// Waits until every record was taken or refused. The calls that end a transaction wait for that too, and come back without an
+    /// end where a refused one is not taken note of meanwhile. Called again, they may take the answer to one call for that to
+    /// another, and so does whatever comes after; so each is called once, when it has nothing to wait for.
+    fn deliver(&self) -> Result<(), Failure> {
+        let (producer, mut left) = (self.opened(), self.patience());
+        while !native::flush(producer.client(), STEP) {
+            if left.is_zero() {
+                return Err(Failure::new(RDKafkaErrorCode::OperationTimedOut, "records are not taken"));
             }
+            left = left.saturating_sub(STEP);
+            producer.poll(Duration::ZERO);
         }
+        Ok(())
     }
 
     /// The transaction did not come to its end, so it will not be committed.

@@ -94,14 +94,23 @@ fn signed(length: usize) -> isize {
     isize::try_from(length).expect("nothing in memory is larger")
 }
 
-/// Waits until everything that was produced is delivered, then commits the transaction. Deliveries that succeed are not reported
-/// (`delivery.report.only.error`), so nobody has to be polled meanwhile; those that fail are. After a time-out it may be called
-/// again, and goes on.
+/// Sends what was produced, and waits for it. Tells whether nothing is on its way any more. Deliveries that succeed are not
+/// reported (`delivery.report.only.error`); those that fail are, and count until the producer is polled.
+pub(crate) fn flush<C: ClientContext>(client: &Client<C>, patience: Duration) -> bool {
+    // SAFETY: the client is alive.
+    let answer = unsafe { sys::rd_kafka_flush(client.native_ptr(), millis(patience)) };
+    answer == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+}
+
+fn millis(patience: Duration) -> i32 {
+    i32::try_from(patience.as_millis()).unwrap_or(i32::MAX)
+}
+
+/// Commits the transaction, all of whose records were delivered.
 pub(crate) fn commit<C: ClientContext>(client: &Client<C>, patience: Duration) -> Result<(), Failure> {
-    let patience = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: the client is alive; the error that comes back is ours.
     unsafe {
-        let error = sys::rd_kafka_commit_transaction(client.native_ptr(), patience);
+        let error = sys::rd_kafka_commit_transaction(client.native_ptr(), millis(patience));
         if error.is_null() { Ok(()) } else { Err(failure(error)) }
     }
 }

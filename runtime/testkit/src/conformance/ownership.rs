@@ -19,6 +19,7 @@ const CHECKS: &[Check] = checks![
     "a late release does no harm" => late_release,
     "a start of what was lost meanwhile does no harm" => late_start,
     "a member that is dropped leaves its partitions" => dropped,
+    "one that is dropped and did not hear what was asked of it, too" => dropped_unheard,
     "who leaves gives everything back and gets nothing" => leaves,
     "later ownerships have greater numbers" => generations_grow,
     "a second member of one name is refused" => one_name,
@@ -169,6 +170,19 @@ async fn dropped(scene: &mut Scene<'_>) {
     scene.until("something is asked back", |peers| asked(peers, 1) > 0).await;
     scene.drop_peer(2);
     scene.give();
+    scene.until_shared(&[("in", 4)]).await;
+}
+
+async fn dropped_unheard(scene: &mut Scene<'_>) {
+    moving(scene).await;
+    scene.give();
+    scene.until_shared_as(&[("in", 4)], two_each).await;
+    // Another one comes, and what is asked of the first for that stays unread.
+    let unheard = scene.peers[0].take();
+    scene.join("group", &["in"]).await;
+    scene.give();
+    scene.watch().await;
+    drop(unheard);
     scene.until_shared(&[("in", 4)]).await;
 }
 
