@@ -101,6 +101,15 @@ pub(crate) fn hear<C: ConsumerContext>(client: &BaseConsumer<C>) {
 #[derive(Clone)]
 pub(crate) struct Quiet {
     reach: Arc<Reach>,
+    /// A record of this producer was not taken.
+    refused: Arc<AtomicBool>,
+}
+
+impl Quiet {
+    /// Whether a record of this producer was not taken, ever.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
+    }
 }
 
 fn log(level: RDKafkaLogLevel, facility: &str, text: &str) {
@@ -140,6 +149,7 @@ impl ProducerContext for Quiet {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, _)) = result {
             tracing::debug!(%error, "a record was not delivered");
+            self.refused.store(true, Ordering::Release);
         }
     }
 }
@@ -243,7 +253,7 @@ impl Clients {
     }
 
     fn context(&self) -> Quiet {
-        Quiet { reach: Arc::clone(&self.reach) }
+        Quiet { reach: Arc::clone(&self.reach), refused: Arc::default() }
     }
 
     /// What all clients have in common.

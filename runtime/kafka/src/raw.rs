@@ -27,8 +27,6 @@ use crate::settings::Settings;
 const PAUSE: Duration = Duration::from_millis(1);
 /// How long any one call to the cluster may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long the client is left alone with a commit.
-const STEP: Duration = Duration::from_millis(50);
 
 fn failed(failure: impl Into<Failure>) -> Coded {
     failure.into().coded("the bare loop")
@@ -161,13 +159,7 @@ fn commit(input: &Input, producer: &Producer, route: &Route, next: &mut [Option<
     }
     let metadata = input.client.group_metadata().expect("a client with a group's name has it");
     producer.send_offsets_to_transaction(&offsets, &metadata, PATIENCE).map_err(failed)?;
-    let mut left = PATIENCE;
-    loop {
-        match native::commit(producer.client(), STEP) {
-            Err(failure) if failure.is_retriable && !left.is_zero() => left = left.saturating_sub(STEP),
-            answer => return answer.map_err(failed),
-        }
-    }
+    native::commit(producer.client(), PATIENCE).map_err(failed)
 }
 
 /// Writes single records, each visible at once.

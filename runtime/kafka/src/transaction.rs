@@ -155,19 +155,14 @@ impl Transactions {
     /// Ends the transaction well. What the client cannot say, nobody can.
     fn end(&mut self, now: Timestamp) -> Answer {
         if let Err(failure) = self.deliver() {
-            // The next producer of this id ends it.
-            self.producer = None;
-            return self.not_committed(&failure, now);
+            return self.undo(&failure, now);
         }
         match native::commit(self.opened().client(), self.patience()) {
             Ok(()) => {
                 self.clients.reach.back();
                 Answer::Committed
             }
-            Err(failure) if failure.wants_abort => match self.abort() {
-                Ok(()) => self.not_committed(&failure, now),
-                Err(_) => self.unknown(&failure, now),
-            },
+            Err(failure) if failure.wants_abort => self.undo(&failure, now),
             Err(failure) => self.unknown(&failure, now),
         }
     }
@@ -176,14 +171,9 @@ impl Transactions {
         self.producer.as_ref().expect("a transaction was begun")
     }
 
-    fn abort(&self) -> Result<(), Failure> {
-        self.deliver()?;
-        Ok(self.opened().abort_transaction(self.patience())?)
-    }
-
-    /// Waits until every record was taken or refused. The calls that end a transaction wait for that too, and come back without an
-    /// end where a refused one is not taken note of meanwhile. Called again, they may take the answer to one call for that to
-    /// another, and so does whatever comes after; so each is called once, when it has nothing to wait for.
+    /// Waits until every record was taken, or one was refused. The call that commits waits for that too, and comes back without an
+    /// end where a refused one is not taken note of meanwhile. Called again, it may take the answer to the first call for that to
+    /// the second, and so does whatever comes after; so it is called once, when it has nothing to wait for.
     fn deliver(&self) -> Result<(), Failure> {
         let (producer, mut left) = (self.opened(), self.patience());
         while !native::flush(producer.client(), STEP) {
@@ -192,17 +182,26 @@ impl Transactions {
             }
             left = left.saturating_sub(STEP);
             producer.poll(Duration::ZERO);
+            if producer.context().was_refused() {
+                // The rest is not sent any more. What was refused is what the commit answers.
+                return Ok(());
+            }
         }
         Ok(())
     }
 
-    /// The transaction did not come to its end, so it will not be committed.
+    /// The transaction did not come to its end, and will not: the next producer of this id ends it, so that is opened now. The
+    /// client's own way of aborting waits for records that it does not send any more.
     fn undo(&mut self, failure: &Failure, now: Timestamp) -> Answer {
-        if failure.is_fatal || self.abort().is_err() {
-            // The next producer of this id ends it.
-            self.producer = None;
+        self.producer = None;
+        let answer = self.not_committed(failure, now);
+        // Where this id has a twin, opening another would put that one out.
+        if self.broken.is_none()
+            && let Err(failure) = self.producer()
+        {
+            tracing::debug!(id = self.id, "no new producer yet: {failure}");
         }
-        self.not_committed(failure, now)
+        answer
     }
 
     fn not_committed(&mut self, failure: &Failure, now: Timestamp) -> Answer {
