@@ -101,6 +101,20 @@ pub(crate) fn hear<C: ConsumerContext>(client: &BaseConsumer<C>) {
 #[derive(Clone)]
 pub(crate) struct Quiet {
     reach: Arc<Reach>,
+    /// Whether a record of a producer was not delivered.
+    failed: Arc<AtomicBool>,
+}
+
+impl Quiet {
+    /// Records are sent anew from here on.
+    pub(crate) fn begin(&self) {
+        self.failed.store(false, Ordering::Release);
+    }
+
+    /// Whether a record since then was not delivered.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
 }
 
 fn log(level: RDKafkaLogLevel, facility: &str, text: &str) {
@@ -139,6 +153,7 @@ impl ProducerContext for Quiet {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, _)) = result {
+            self.failed.store(true, Ordering::Release);
             tracing::debug!(%error, "a record was not delivered");
         }
     }
@@ -243,7 +258,7 @@ impl Clients {
     }
 
     fn context(&self) -> Quiet {
-        Quiet { reach: Arc::clone(&self.reach) }
+        Quiet { reach: Arc::clone(&self.reach), failed: Arc::default() }
     }
 
     /// What all clients have in common.

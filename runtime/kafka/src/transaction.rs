@@ -96,6 +96,7 @@ impl Transactions {
         let producer = self.producer()?;
         // What it has to say would gather in its memory.
         producer.poll(Duration::ZERO);
+        producer.context().begin();
         Ok(producer.begin_transaction()?)
     }
 
@@ -154,20 +155,14 @@ impl Transactions {
 
     /// Ends the transaction well. What the client cannot say, nobody can.
     fn end(&mut self, now: Timestamp) -> Answer {
-        if let Err(failure) = self.deliver() {
-            // The next producer of this id ends it.
-            self.producer = None;
-            return self.not_committed(&failure, now);
-        }
-        match native::commit(self.opened().client(), self.patience()) {
+        // With a refused record the client says at once that it wants to abort.
+        let patience = if self.deliver() { self.patience() } else { STEP };
+        match native::commit(self.opened().client(), patience) {
             Ok(()) => {
                 self.clients.reach.back();
                 Answer::Committed
             }
-            Err(failure) if failure.wants_abort => match self.abort() {
-                Ok(()) => self.not_committed(&failure, now),
-                Err(_) => self.unknown(&failure, now),
-            },
+            Err(failure) if failure.wants_abort => self.undo(&failure, now),
             Err(failure) => self.unknown(&failure, now),
         }
     }
@@ -176,29 +171,25 @@ impl Transactions {
         self.producer.as_ref().expect("a transaction was begun")
     }
 
-    fn abort(&self) -> Result<(), Failure> {
-        self.deliver()?;
-        Ok(self.opened().abort_transaction(self.patience())?)
-    }
-
-    /// Waits until every record was taken or refused. The calls that end a transaction wait for that too, and come back without an
-    /// end where a refused one is not taken note of meanwhile. Called again, they may take the answer to one call for that to
-    /// another, and so does whatever comes after; so each is called once, when it has nothing to wait for.
-    fn deliver(&self) -> Result<(), Failure> {
+    /// Waits until every record was taken, and tells whether it came to that. The calls that end a transaction wait for that too,
+    /// and come back without an end where nobody takes note meanwhile of a record that was refused. Called again, they may take
+    /// the answer to one call for that to another, and so does whatever comes after; so each is called once.
+    fn deliver(&self) -> bool {
         let (producer, mut left) = (self.opened(), self.patience());
         while !native::flush(producer.client(), STEP) {
-            if left.is_zero() {
-                return Err(Failure::new(RDKafkaErrorCode::OperationTimedOut, "records are not taken"));
+            producer.poll(Duration::ZERO);
+            if left.is_zero() || producer.context().has_failed() {
+                return false;
             }
             left = left.saturating_sub(STEP);
-            producer.poll(Duration::ZERO);
         }
-        Ok(())
+        true
     }
 
     /// The transaction did not come to its end, so it will not be committed.
     fn undo(&mut self, failure: &Failure, now: Timestamp) -> Answer {
-        if failure.is_fatal || self.abort().is_err() {
+        let patience = self.patience();
+        if failure.is_fatal || !self.deliver() || self.opened().abort_transaction(patience).is_err() {
             // The next producer of this id ends it.
             self.producer = None;
         }

@@ -106,7 +106,7 @@ fn millis(patience: Duration) -> i32 {
     i32::try_from(patience.as_millis()).unwrap_or(i32::MAX)
 }
 
-/// Commits the transaction, all of whose records were delivered.
+/// Commits the transaction, after the records that are still on their way.
 pub(crate) fn commit<C: ClientContext>(client: &Client<C>, patience: Duration) -> Result<(), Failure> {
     // SAFETY: the client is alive; the error that comes back is ours.
     unsafe {
