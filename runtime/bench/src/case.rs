@@ -17,12 +17,17 @@ pub(crate) const PUBLISHED_BYTES: usize = 4 * 1024 * 1024;
 /// The time of the first record, in milliseconds since 1970: the beginning of 2025.
 pub(crate) const BEGIN_MILLIS: i64 = 1_735_689_600_000;
 
+/// The case of latency, by name.
+const LATENCY: &str = "latency";
+
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Case {
     /// Moves raw records of 200 bytes from one topic to another.
     Passthrough,
+    /// Moves raw records that come at a steady rate, and measures how long each takes. On Kafka only.
+    Latency,
     /// Decodes an Avro event, counts the events of its key, and emits an Avro event.
     Stateful,
 }
@@ -32,6 +37,7 @@ impl Case {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Passthrough => passthrough::NAME,
+            Self::Latency => LATENCY,
             Self::Stateful => stateful::NAME,
         }
     }
@@ -39,7 +45,7 @@ impl Case {
     /// The topic that the service reads.
     pub(crate) fn input(self) -> &'static str {
         match self {
-            Self::Passthrough => passthrough::INPUT,
+            Self::Passthrough | Self::Latency => passthrough::INPUT,
             Self::Stateful => stateful::INPUT,
         }
     }
@@ -47,7 +53,7 @@ impl Case {
     /// The topic that the service writes one record to for each that it reads.
     pub(crate) fn output(self) -> &'static str {
         match self {
-            Self::Passthrough => passthrough::OUTPUT,
+            Self::Passthrough | Self::Latency => passthrough::OUTPUT,
             Self::Stateful => stateful::OUTPUT,
         }
     }
@@ -55,15 +61,23 @@ impl Case {
     /// The service, which has the case's name.
     pub(crate) fn service(self) -> ServiceBuilder {
         match self {
-            Self::Passthrough => passthrough::service(),
+            Self::Passthrough | Self::Latency => passthrough::service(self.name()),
             Self::Stateful => stateful::service(),
+        }
+    }
+
+    /// How many records are worked through where nobody says.
+    pub(crate) fn records(self) -> u64 {
+        match self {
+            Self::Latency => 30_000,
+            Self::Passthrough | Self::Stateful => 2_000_000,
         }
     }
 
     /// Publishes so many records to the input.
     pub(crate) async fn publish(self, broker: &Arc<dyn Broker>, records: u64) -> Result<(), Coded> {
         match self {
-            Self::Passthrough => passthrough::publish(&**broker, records).await,
+            Self::Passthrough | Self::Latency => passthrough::publish(&**broker, records).await,
             Self::Stateful => stateful::publish(broker, records).await,
         }
     }

@@ -35,19 +35,24 @@ impl Cluster {
 
     /// How long a bare loop takes for so many records.
     pub(crate) fn bare(&self, case: Case, records: u64, commit_every: Duration) -> Result<Duration, Coded> {
-        let route = Route {
-            from: case.input().to_owned(),
-            to: BARE_OUTPUT.to_owned(),
-            partitions: PARTITIONS,
-            group: "bench-bare".to_owned(),
-            commit_every,
-        };
+        let route = route(case, commit_every);
         match case {
-            Case::Passthrough => raw::run(self.0.clone(), &route, records, &mut passthrough::Pass, now),
+            Case::Passthrough | Case::Latency => raw::run(self.0.clone(), &route, records, &mut passthrough::Pass, now),
             Case::Stateful => {
                 let headers = raw::first_headers(self.0.clone(), case.output(), PARTITIONS)?;
                 raw::run(self.0.clone(), &route, records, &mut stateful::Counts::new(headers)?, now)
             }
         }
+    }
+}
+
+/// Where a bare loop reads and writes.
+pub(crate) fn route(case: Case, commit_every: Duration) -> Route {
+    Route {
+        from: case.input().to_owned(),
+        to: BARE_OUTPUT.to_owned(),
+        partitions: PARTITIONS,
+        group: "bench-bare".to_owned(),
+        commit_every,
     }
 }

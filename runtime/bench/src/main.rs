@@ -9,6 +9,7 @@ use tikv_jemallocator::Jemalloc;
 mod bare;
 mod case;
 mod kafka;
+mod latency;
 mod measure;
 mod meter;
 mod options;

@@ -13,12 +13,12 @@ use tidemill::host::Host;
 use tidemill::ports::Broker;
 use tidemill_core::record::TopicPartition;
 
-use crate::bare;
 use crate::case::Case;
 use crate::kafka::Cluster;
 use crate::meter::{Meter, Usage};
 use crate::options::Bench;
-use crate::report::Report;
+use crate::report::{Figures, LatencyReport, Report};
+use crate::{bare, latency};
 
 /// How many partitions every topic has; the one worker runs all of them.
 pub(crate) const PARTITIONS: u32 = 4;
@@ -33,12 +33,13 @@ pub(crate) async fn work(bench: Bench) -> Result<Exit, Coded> {
     let (configuration, folder) = own_folder(Configuration::load(&common)?)?;
     let own_workers = format!("services.{}.workers", case.name());
     let configuration = configuration.with("topics.partitions", &PARTITIONS.to_string())?.with(&own_workers, "1")?;
-    let report = run(configuration, case, records).await;
+    let records = records.unwrap_or(case.records());
+    let figures = run(configuration, case, records).await;
     if let Some(folder) = folder {
         let path = folder.path().to_owned();
         folder.close().map_err(|error| unwritable(&path, &error))?;
     }
-    report?.print(output)?;
+    figures?.print(output)?;
     Ok(Exit::Done)
 }
 
@@ -63,16 +64,28 @@ fn unwritable(path: &Path, cause: &dyn std::fmt::Display) -> Coded {
     Coded::new(Code::WRITE_FAILED, format!("directory {} cannot be used: {cause}", path.display()))
 }
 
-async fn run(configuration: Configuration, case: Case, records: u64) -> Result<Report, Coded> {
+async fn run(configuration: Configuration, case: Case, records: u64) -> Result<Figures, Coded> {
     let cluster = Cluster::of(&configuration);
     let mut host = Host::open(configuration)?;
     host.add(case.service())?;
-    let Some(cluster) = cluster else { return beside_the_log(&mut host, case, records).await };
+    let Some(cluster) = cluster else {
+        if case == Case::Latency {
+            return Err(Coded::new(Code::BAD_VALUE, "latency is measured on Kafka: --broker kafka://HOST:PORT"));
+        }
+        return beside_the_log(&mut host, case, records).await.map(Figures::Speed);
+    };
     // What a run that was broken off has left.
     cluster.clear(&host).await?;
-    let report = beside_the_client(&mut host, &cluster, case, records).await;
+    let figures = match case {
+        Case::Latency => latency::measure(&mut host, &cluster, records)
+            .await
+            .map(|(service, bare)| Figures::Latency(LatencyReport::new(records, service, bare))),
+        Case::Passthrough | Case::Stateful => {
+            beside_the_client(&mut host, &cluster, case, records).await.map(Figures::Speed)
+        }
+    };
     cluster.clear(&host).await?;
-    report
+    figures
 }
 
 /// Publishes the input, and measures the service.

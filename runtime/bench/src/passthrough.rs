@@ -51,8 +51,8 @@ async fn pass(payload: &Payload, cx: &mut Context<'_>) -> Result<(), HandlerErro
     Ok(())
 }
 
-pub(crate) fn service() -> ServiceBuilder {
-    Service::builder(NAME).on::<Payload>("pass", pass).emits_to(OUTPUT)
+pub(crate) fn service(name: &'static str) -> ServiceBuilder {
+    Service::builder(name).on::<Payload>("pass", pass).emits_to(OUTPUT)
 }
 
 /// The same in a bare loop.

@@ -9,6 +9,7 @@ use tidemill::code::Coded;
 use tidemill::command::{self, Output};
 
 use crate::case::Case;
+use crate::latency::Percentiles;
 use crate::meter::Usage;
 
 /// How every record is handled.
@@ -50,14 +51,6 @@ impl Report {
         }
     }
 
-    /// Prints it.
-    pub(crate) fn print(&self, output: Output) -> Result<(), Coded> {
-        match output {
-            Output::Json => command::print_json(self),
-            Output::Table => command::print(self.table()),
-        }
-    }
-
     fn table(&self) -> String {
         let known = |figure: Option<f64>| figure.map_or_else(|| "not known".to_owned(), |figure| figure.to_string());
         let lines = [
@@ -71,7 +64,71 @@ impl Report {
             ("allocations_per_record", self.allocations_per_record.to_string()),
             ("peak_rss_mb", known(self.peak_rss_mb)),
         ];
-        lines.map(|(name, figure)| format!("{name:<24} {figure:>12}")).join("\n")
+        lay_out(&lines)
+    }
+}
+
+fn lay_out(lines: &[(&str, String)]) -> String {
+    let line = |(name, figure): &(&str, String)| format!("{name:<24} {figure:>12}");
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What a run at a steady rate has shown.
+#[derive(Debug, Serialize)]
+pub(crate) struct LatencyReport {
+    case: Case,
+    guarantee: &'static str,
+    records: u64,
+    p50_ms: f64,
+    p99_ms: f64,
+    raw_p50_ms: f64,
+    raw_p99_ms: f64,
+}
+
+impl LatencyReport {
+    /// Puts what the service needed beside what the bare loop needed.
+    pub(crate) fn new(records: u64, service: Percentiles, bare: Percentiles) -> Self {
+        let millis = |time: Duration| rounded(time.as_secs_f64() * 1_000.0);
+        Self {
+            case: Case::Latency,
+            guarantee: GUARANTEE,
+            records,
+            p50_ms: millis(service.p50),
+            p99_ms: millis(service.p99),
+            raw_p50_ms: millis(bare.p50),
+            raw_p99_ms: millis(bare.p99),
+        }
+    }
+
+    fn table(&self) -> String {
+        lay_out(&[
+            ("case", self.case.name().to_owned()),
+            ("guarantee", self.guarantee.to_owned()),
+            ("records", self.records.to_string()),
+            ("p50_ms", self.p50_ms.to_string()),
+            ("p99_ms", self.p99_ms.to_string()),
+            ("raw_p50_ms", self.raw_p50_ms.to_string()),
+            ("raw_p99_ms", self.raw_p99_ms.to_string()),
+        ])
+    }
+}
+
+/// What a run has shown, of whatever case.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Figures {
+    Speed(Report),
+    Latency(LatencyReport),
+}
+
+impl Figures {
+    /// Prints them.
+    pub(crate) fn print(&self, output: Output) -> Result<(), Coded> {
+        match (output, self) {
+            (Output::Json, figures) => command::print_json(figures),
+            (Output::Table, Self::Speed(report)) => command::print(report.table()),
+            (Output::Table, Self::Latency(report)) => command::print(report.table()),
+        }
     }
 }
 
