@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 /// Enough for several commits, and few enough for a build without optimisation.
 const RECORDS: u64 = 20_000;
 /// Every figure, as scripts know it.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "case",
+    "guarantee",
     "records",
     "records_per_second",
     "raw_records_per_second",
@@ -43,7 +44,7 @@ fn figures(folder: &Path, case: &str, arguments: &[&str]) -> Map<String, Value> 
     names.sort_unstable();
     known.sort_unstable();
     assert_eq!(names, known);
-    assert_eq!(figures["case"], case);
+    assert_eq!((&figures["case"], &figures["guarantee"]), (&case.into(), &"exactly-once".into()));
     assert_eq!(figures["records"], RECORDS);
     let number = |name: &str| figures[name].as_f64().unwrap_or_else(|| panic!("{name} is a number: {output}"));
     for name in ["records_per_second", "raw_records_per_second", "ratio", "allocations_per_record"] {
@@ -102,6 +103,7 @@ fn usage_errors_exit_2() {
     let wrong: &[&[&str]] = &[
         &[],
         &["sideways"],
+        &["latency", "--broker", "memory:"],
         &["passthrough", "stateful"],
         &["passthrough", "--fast"],
         &["passthrough", "--output", "xml"],
