@@ -110,7 +110,7 @@ pub(super) const KEYS: &[Key] = &[
         "false",
         "Whether passwords may go over connections that are not encrypted (`security.protocol` `sasl_plaintext`).",
     ),
-    key("kafka.fetch_ahead", SOME_BYTES, "32MiB", "Bytes fetched ahead from Kafka, in each worker."),
+    key("kafka.fetch_ahead", SOME_BYTES, "8MiB", "Bytes fetched ahead from Kafka, in each worker."),
     key(
         "limits.in_flight",
         COUNT,
