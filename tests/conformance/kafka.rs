@@ -1,5 +1,7 @@
 //! A real Kafka passes the suites too, under both protocols by which its groups agree.
 
+mod cache;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 

@@ -8,7 +8,7 @@ use tidemill::code::Coded;
 use tidemill::ports::Broker;
 use tidemill::service::ServiceBuilder;
 
-use crate::{passthrough, stateful};
+use crate::{passthrough, restore, stateful};
 
 /// How many keys the records have.
 pub(crate) const KEYS: u64 = 100_000;
@@ -28,6 +28,8 @@ pub(crate) enum Case {
     Passthrough,
     /// Moves raw records that come at a steady rate, and measures how long each takes. On Kafka only.
     Latency,
+    /// Loses its state and reads it again from the changelog; then keeps it and starts again. On Kafka only.
+    Restore,
     /// Decodes an Avro event, counts the events of its key, and emits an Avro event.
     Stateful,
 }
@@ -38,6 +40,7 @@ impl Case {
         match self {
             Self::Passthrough => passthrough::NAME,
             Self::Latency => LATENCY,
+            Self::Restore => restore::NAME,
             Self::Stateful => stateful::NAME,
         }
     }
@@ -45,15 +48,15 @@ impl Case {
     /// The topic that the service reads.
     pub(crate) fn input(self) -> &'static str {
         match self {
-            Self::Passthrough | Self::Latency => passthrough::INPUT,
+            Self::Passthrough | Self::Latency | Self::Restore => passthrough::INPUT,
             Self::Stateful => stateful::INPUT,
         }
     }
 
-    /// The topic that the service writes one record to for each that it reads.
+    /// The topic that the service, or the bare loop, writes one record to for each that it reads.
     pub(crate) fn output(self) -> &'static str {
         match self {
-            Self::Passthrough | Self::Latency => passthrough::OUTPUT,
+            Self::Passthrough | Self::Latency | Self::Restore => passthrough::OUTPUT,
             Self::Stateful => stateful::OUTPUT,
         }
     }
@@ -62,6 +65,7 @@ impl Case {
     pub(crate) fn service(self) -> ServiceBuilder {
         match self {
             Self::Passthrough | Self::Latency => passthrough::service(self.name()),
+            Self::Restore => restore::service(),
             Self::Stateful => stateful::service(),
         }
     }
@@ -70,6 +74,7 @@ impl Case {
     pub(crate) fn records(self) -> u64 {
         match self {
             Self::Latency => 30_000,
+            Self::Restore => 1_000_000,
             Self::Passthrough | Self::Stateful => 2_000_000,
         }
     }
@@ -77,7 +82,8 @@ impl Case {
     /// Publishes so many records to the input.
     pub(crate) async fn publish(self, broker: &Arc<dyn Broker>, records: u64) -> Result<(), Coded> {
         match self {
-            Self::Passthrough | Self::Latency => passthrough::publish(&**broker, records).await,
+            Self::Passthrough | Self::Latency => passthrough::publish(&**broker, records, key_of).await,
+            Self::Restore => passthrough::publish(&**broker, records, |number| number).await,
             Self::Stateful => stateful::publish(broker, records).await,
         }
     }

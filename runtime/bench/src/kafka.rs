@@ -16,6 +16,10 @@ use crate::{passthrough, stateful};
 /// What the address of a cluster begins with.
 const KAFKA: &str = "kafka://";
 
+/// What the bare loop fetches ahead: it waits for its commits, and has enough to read when they are over. With the 4 MiB of a
+/// service, which goes on meanwhile, it would be slower.
+const FETCH_AHEAD: usize = 32 * 1024 * 1024;
+
 /// A cluster, and how the client reaches it.
 pub(crate) struct Cluster(pub(crate) Settings);
 
@@ -23,7 +27,7 @@ impl Cluster {
     /// The cluster that the configuration names, if it names one.
     pub(crate) fn of(configuration: &Configuration) -> Option<Self> {
         let brokers = configuration.broker().strip_prefix(KAFKA)?.to_owned();
-        Some(Self(Settings { brokers, ..Settings::default() }))
+        Some(Self(Settings { brokers, fetch_ahead: FETCH_AHEAD, ..Settings::default() }))
     }
 
     /// Deletes the topics of a run.
@@ -37,7 +41,9 @@ impl Cluster {
     pub(crate) fn bare(&self, case: Case, records: u64, commit_every: Duration) -> Result<Duration, Coded> {
         let route = route(case, commit_every);
         match case {
-            Case::Passthrough | Case::Latency => raw::run(self.0.clone(), &route, records, &mut passthrough::Pass, now),
+            Case::Passthrough | Case::Latency | Case::Restore => {
+                raw::run(self.0.clone(), &route, records, &mut passthrough::Pass, now)
+            }
             Case::Stateful => {
                 let headers = raw::first_headers(self.0.clone(), case.output(), PARTITIONS)?;
                 raw::run(self.0.clone(), &route, records, &mut stateful::Counts::new(headers)?, now)

@@ -16,6 +16,7 @@ mod options;
 mod passthrough;
 mod process;
 mod report;
+mod restore;
 mod stateful;
 
 /// The allocator of the shop's programs, with each thread's allocations counted.

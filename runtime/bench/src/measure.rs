@@ -1,7 +1,9 @@
 //! One run: the input is published, the service is measured, then the bare loop.
 
-use std::path::Path;
+use std::env;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use futures_channel::oneshot;
@@ -18,7 +20,7 @@ use crate::kafka::Cluster;
 use crate::meter::{Meter, Usage};
 use crate::options::Bench;
 use crate::report::{Figures, LatencyReport, Report};
-use crate::{bare, latency};
+use crate::{bare, latency, restore};
 
 /// How many partitions every topic has; the one worker runs all of them.
 pub(crate) const PARTITIONS: u32 = 4;
@@ -29,12 +31,12 @@ const EMBEDDED: &str = "embedded:";
 
 /// Measures what the command line asks for, and prints it.
 pub(crate) async fn work(bench: Bench) -> Result<Exit, Coded> {
-    let Bench { case, records, output, common } = bench;
+    let Bench { case, records, warm_up, output, common } = bench;
     let (configuration, folder) = own_folder(Configuration::load(&common)?)?;
     let own_workers = format!("services.{}.workers", case.name());
     let configuration = configuration.with("topics.partitions", &PARTITIONS.to_string())?.with(&own_workers, "1")?;
     let records = records.unwrap_or(case.records());
-    let figures = run(configuration, case, records).await;
+    let figures = run(configuration, case, records, warm_up.min(records)).await;
     if let Some(folder) = folder {
         let path = folder.path().to_owned();
         folder.close().map_err(|error| unwritable(&path, &error))?;
@@ -64,13 +66,14 @@ fn unwritable(path: &Path, cause: &dyn std::fmt::Display) -> Coded {
     Coded::new(Code::WRITE_FAILED, format!("directory {} cannot be used: {cause}", path.display()))
 }
 
-async fn run(configuration: Configuration, case: Case, records: u64) -> Result<Figures, Coded> {
+async fn run(configuration: Configuration, case: Case, records: u64, warm_up: u64) -> Result<Figures, Coded> {
     let cluster = Cluster::of(&configuration);
-    let mut host = Host::open(configuration)?;
+    let mut host = Host::open(configuration.clone())?;
     host.add(case.service())?;
     let Some(cluster) = cluster else {
-        if case == Case::Latency {
-            return Err(Coded::new(Code::BAD_VALUE, "latency is measured on Kafka: --broker kafka://HOST:PORT"));
+        if matches!(case, Case::Latency | Case::Restore) {
+            let message = format!("{} is measured on Kafka: --broker kafka://HOST:PORT", case.name());
+            return Err(Coded::new(Code::BAD_VALUE, message));
         }
         return beside_the_log(&mut host, case, records).await.map(Figures::Speed);
     };
@@ -80,12 +83,30 @@ async fn run(configuration: Configuration, case: Case, records: u64) -> Result<F
         Case::Latency => latency::measure(&mut host, &cluster, records)
             .await
             .map(|(service, bare)| Figures::Latency(LatencyReport::new(records, service, bare))),
+        Case::Restore => restore::measure(&host, &configuration, records).await.map(Figures::Restore),
         Case::Passthrough | Case::Stateful => {
+            if warm_up > 0 {
+                warm(warm_up);
+            }
             beside_the_client(&mut host, &cluster, case, records).await.map(Figures::Speed)
         }
     };
     cluster.clear(&host).await?;
     figures
+}
+
+/// Lets the broker do once what is measured then: it translates its program while it runs. What this process needs of memory would
+/// grow with that, so another one does it.
+fn warm(records: u64) {
+    let again = |program: PathBuf| {
+        let mut command = Command::new(program);
+        command.args(env::args_os().skip(1)).args(["--warm-up=0", &format!("--records={records}")]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()
+    };
+    match env::current_exe().and_then(again) {
+        Ok(status) if status.success() => {}
+        other => tracing::warn!(?other, "the broker could not be warmed up; figures may be of a cold one"),
+    }
 }
 
 /// Publishes the input, and measures the service.

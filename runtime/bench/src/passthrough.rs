@@ -12,7 +12,7 @@ use tidemill_core::outputs::{Address, Outputs};
 use tidemill_core::partitioner::partition_for;
 use tidemill_kafka::raw::{Work, Written};
 
-use crate::case::{BEGIN_MILLIS, PUBLISHED_BYTES, key_of};
+use crate::case::{BEGIN_MILLIS, PUBLISHED_BYTES};
 use crate::measure::PARTITIONS;
 
 pub(crate) const NAME: &str = "passthrough";
@@ -30,7 +30,7 @@ const RANDOM_BYTES: usize = 104;
 /// A value that nobody looks into.
 #[derive(Debug, Event)]
 #[event(name = "bench.payload", version = 1, topic = "bench-in", codec = raw)]
-struct Payload(Bytes);
+pub(crate) struct Payload(Bytes);
 
 impl AsRef<[u8]> for Payload {
     fn as_ref(&self) -> &[u8] {
@@ -65,8 +65,8 @@ impl Work for Pass {
     }
 }
 
-/// Publishes the input: keys and values as above, no headers, as a foreign program would.
-pub(crate) async fn publish(broker: &dyn Broker, records: u64) -> Result<(), Coded> {
+/// Publishes the input: values as above, a key for each number, no headers, as a foreign program would.
+pub(crate) async fn publish(broker: &dyn Broker, records: u64, key_of: fn(u64) -> u64) -> Result<(), Coded> {
     let topics: Arc<[Arc<str>]> = [INPUT.into()].into();
     let mut pending = Outputs::new(Arc::clone(&topics));
     let (mut value, mut chance) = ([b'.'; VALUE_BYTES], 1);

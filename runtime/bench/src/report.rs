@@ -11,6 +11,7 @@ use tidemill::command::{self, Output};
 use crate::case::Case;
 use crate::latency::Percentiles;
 use crate::meter::Usage;
+use crate::restore::Load;
 
 /// How every record is handled.
 const GUARANTEE: &str = "exactly-once";
@@ -52,7 +53,6 @@ impl Report {
     }
 
     fn table(&self) -> String {
-        let known = |figure: Option<f64>| figure.map_or_else(|| "not known".to_owned(), |figure| figure.to_string());
         let lines = [
             ("case", self.case.name().to_owned()),
             ("guarantee", self.guarantee.to_owned()),
@@ -66,6 +66,10 @@ impl Report {
         ];
         lay_out(&lines)
     }
+}
+
+fn known(figure: Option<f64>) -> String {
+    figure.map_or_else(|| "not known".to_owned(), |figure| figure.to_string())
 }
 
 fn lay_out(lines: &[(&str, String)]) -> String {
@@ -113,12 +117,53 @@ impl LatencyReport {
     }
 }
 
+/// What a start with lost state, and one with state that was kept, have shown.
+#[derive(Debug, Serialize)]
+pub(crate) struct RestoreReport {
+    case: Case,
+    guarantee: &'static str,
+    records: u64,
+    records_per_second: u64,
+    lost_seconds: f64,
+    kept_seconds: f64,
+    /// `None` where the system does not say.
+    peak_rss_mb: Option<f64>,
+}
+
+impl RestoreReport {
+    /// For so many keys of state.
+    pub(crate) fn new(records: u64, lost: Load, kept: Load) -> Self {
+        Self {
+            case: Case::Restore,
+            guarantee: GUARANTEE,
+            records,
+            records_per_second: per_second(records, lost.took),
+            lost_seconds: rounded(lost.took.as_secs_f64()),
+            kept_seconds: rounded(kept.took.as_secs_f64()),
+            peak_rss_mb: lost.peak_bytes.map(|bytes| rounded(bytes as f64 / MILLION)),
+        }
+    }
+
+    fn table(&self) -> String {
+        lay_out(&[
+            ("case", self.case.name().to_owned()),
+            ("guarantee", self.guarantee.to_owned()),
+            ("records", self.records.to_string()),
+            ("records_per_second", self.records_per_second.to_string()),
+            ("lost_seconds", self.lost_seconds.to_string()),
+            ("kept_seconds", self.kept_seconds.to_string()),
+            ("peak_rss_mb", known(self.peak_rss_mb)),
+        ])
+    }
+}
+
 /// What a run has shown, of whatever case.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Figures {
     Speed(Report),
     Latency(LatencyReport),
+    Restore(RestoreReport),
 }
 
 impl Figures {
@@ -128,6 +173,7 @@ impl Figures {
             (Output::Json, figures) => command::print_json(figures),
             (Output::Table, Self::Speed(report)) => command::print(report.table()),
             (Output::Table, Self::Latency(report)) => command::print(report.table()),
+            (Output::Table, Self::Restore(report)) => command::print(report.table()),
         }
     }
 }

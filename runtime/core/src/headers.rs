@@ -67,7 +67,7 @@ impl Headers {
 
     /// The headers in the order they were written.
     pub fn iter(&self) -> Iter<'_> {
-        Iter { rest: &self.0 }
+        iter(&self.0)
     }
 
     /// The value of the first header of that name that has one.
@@ -111,6 +111,11 @@ impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter().map(|(name, value)| (name, value.map(String::from_utf8_lossy)))).finish()
     }
+}
+
+/// The headers of an encoded block, in the order they were written.
+pub fn iter(block: &[u8]) -> Iter<'_> {
+    Iter { rest: block }
 }
 
 /// Goes through the headers of a block.

@@ -37,8 +37,9 @@ const OWNED: &[&str] = &[
     "transaction.timeout.ms",
 ];
 
-/// How long the client lets new records gather before it sends them. The committer hands all of a commit over at once.
-const LINGER_MS: &str = "1";
+/// How long the client lets new records gather before it sends them: its thread wakes up that often. A commit flushes what is left,
+/// so nobody waits for this.
+const LINGER_MS: &str = "5";
 /// The largest request of a producer; what a topic takes is the broker's to say.
 const MOST_REQUEST_BYTES: &str = "104857600";
 /// One batch stays below what a topic takes by default.

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::Producer as _;
@@ -135,7 +134,7 @@ pub fn run(
                 timestamp: message.timestamp(),
                 key: written.key,
                 value: Some(written.value),
-                headers: written.headers,
+                headers: written.headers.as_bytes(),
             };
             native::produce(producer.client(), &record).map_err(failed)?;
             next[partition as usize] = Some(message.offset() + 1);
@@ -176,9 +175,8 @@ impl Source {
 
     /// Hands a record over, which is sent at once.
     pub fn send(&self, partition: u32, timestamp: i64, key: &[u8], value: &[u8]) -> Result<(), Coded> {
-        let headers = Headers::from_bytes(Bytes::new());
         let (key, value) = (Some(key), Some(value));
-        let record = Outgoing { target: &self.target, partition, timestamp, key, value, headers: &headers };
+        let record = Outgoing { target: &self.target, partition, timestamp, key, value, headers: &[] };
         self.producer.poll(Duration::ZERO);
         native::produce(self.producer.client(), &record).map_err(failed)
     }

@@ -200,7 +200,10 @@ impl Part {
         if self.waiting.is_empty() {
             self.queue.take(Duration::ZERO, &mut self.waiting);
         }
-        let (mut buffer, mut laid, mut next) = (Vec::new(), Vec::with_capacity(self.waiting.len()), self.next);
+        // A buffer that has to grow is copied, and copying is most of what is done here.
+        let bytes: usize = self.waiting.iter().map(Message::size).sum();
+        let mut buffer = Vec::with_capacity(bytes.min(*left));
+        let (mut laid, mut next) = (Vec::with_capacity(self.waiting.len()), self.next);
         while *left > 0 {
             let Some(message) = self.waiting.pop_front() else { break };
             match message.error() {

@@ -50,7 +50,7 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(1),
             transaction_timeout: Duration::from_secs(10),
             allow_sasl_plaintext: false,
-            fetch_ahead: 8 * MIB,
+            fetch_ahead: 4 * MIB,
             replication: None,
             client: Vec::new(),
         }

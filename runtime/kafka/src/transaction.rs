@@ -1,16 +1,13 @@
 //! One member's transactions: everything of a commit, or nothing.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::Producer as _;
 use tidemill_core::code::{Code, Coded};
-use tidemill_core::headers::Headers;
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{Answer, Change};
 use tidemill_core::time::Timestamp;
@@ -23,6 +20,13 @@ use crate::native::{self, Outgoing, Target};
 /// How long the client is left alone with records that are on their way: one that was refused counts among them until somebody
 /// has taken note of it.
 const STEP: Duration = Duration::from_millis(50);
+
+/// Bytes that may wait in the client to be sent. What is there takes twice as much memory, and is sent no sooner if more waits.
+const MOST_WAITING: usize = 2 * 1024 * 1024;
+/// Records between two looks at how many wait.
+const LOOK_EVERY: usize = 64;
+/// How long the next record waits for earlier ones to be sent, before another look.
+const TICK: Duration = Duration::from_millis(1);
 
 /// A shard, and its records of the changelog.
 pub(crate) type Changed = (u32, Vec<Change>);
@@ -38,12 +42,39 @@ pub(crate) struct Content<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// Hands the records of one transaction to the client, no faster than it sends them.
+struct Sending<'a> {
+    producer: &'a Producer,
+    records: usize,
+    bytes: usize,
+}
+
+impl Sending<'_> {
+    fn send(&mut self, record: &Outgoing<'_>) -> Result<(), Failure> {
+        native::produce(self.producer.client(), record)?;
+        self.records += 1;
+        self.bytes += record.size();
+        if self.records.is_multiple_of(LOOK_EVERY) {
+            self.wait();
+        }
+        Ok(())
+    }
+
+    /// Waits until there is room. A record that is not taken in time, or was refused, ends that; the commit answers why.
+    fn wait(&self) {
+        let room = MOST_WAITING / (self.bytes / self.records).max(1);
+        while native::waiting(self.producer.client()) > room && !self.producer.context().was_refused() {
+            std::thread::park_timeout(TICK);
+            self.producer.poll(Duration::ZERO);
+        }
+    }
+}
+
 /// The transactions of one transactional id.
 pub(crate) struct Transactions {
     clients: Clients,
     id: String,
     producer: Option<Producer>,
-    targets: BTreeMap<Arc<str>, Target>,
     /// When another producer of this id was noticed last.
     fenced: Option<Timestamp>,
     /// Why no more transactions are made.
@@ -52,7 +83,7 @@ pub(crate) struct Transactions {
 
 impl Transactions {
     pub(crate) fn new(clients: Clients, id: String) -> Self {
-        Self { clients, id, producer: None, targets: BTreeMap::new(), fenced: None, broken: None }
+        Self { clients, id, producer: None, fenced: None, broken: None }
     }
 
     /// Why no more transactions are made, if it came to that.
@@ -110,39 +141,38 @@ impl Transactions {
         Ok(self.producer.as_ref().expect("opened above"))
     }
 
-    fn fill(&mut self, content: &Content<'_>) -> Result<(), Failure> {
-        let Self { producer: Some(producer), targets, clients, .. } = self else {
-            unreachable!("a transaction was begun")
-        };
-        let client = producer.client();
+    fn fill(&self, content: &Content<'_>) -> Result<(), Failure> {
+        let Self { producer: Some(producer), clients, .. } = self else { unreachable!("a transaction was begun") };
+        let mut sending = Sending { producer, records: 0, bytes: 0 };
+        // Outputs of few topics, each with one name for all its records.
+        let mut targets: Vec<(&Arc<str>, Target)> = Vec::new();
         for output in content.outputs.iter() {
-            if !targets.contains_key(output.topic) {
-                targets.insert(Arc::clone(output.topic), Target::new(output.topic));
-            }
-            let headers = Headers::from_bytes(Bytes::copy_from_slice(output.headers));
-            let record = Outgoing {
-                target: &targets[output.topic],
+            let known = targets.iter().position(|(topic, _)| Arc::ptr_eq(topic, output.topic));
+            let place = known.unwrap_or_else(|| {
+                targets.push((output.topic, Target::new(output.topic)));
+                targets.len() - 1
+            });
+            sending.send(&Outgoing {
+                target: &targets[place].1,
                 partition: output.partition,
                 timestamp: output.timestamp.as_millis(),
                 key: output.key,
                 value: output.value,
-                headers: &headers,
-            };
-            native::produce(client, &record)?;
+                headers: output.headers,
+            })?;
         }
         if let Some((changelog, shards)) = content.changes {
-            let (target, headers) = (Target::new(changelog), Headers::default());
+            let target = Target::new(changelog);
             for (shard, changes) in shards {
                 for change in changes {
-                    let record = Outgoing {
+                    sending.send(&Outgoing {
                         target: &target,
                         partition: *shard,
                         timestamp: content.now.as_millis(),
                         key: Some(&change.key),
                         value: change.value.as_deref(),
-                        headers: &headers,
-                    };
-                    native::produce(client, &record)?;
+                        headers: &[],
+                    })?;
                 }
             }
         }

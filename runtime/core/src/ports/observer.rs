@@ -50,6 +50,8 @@ pub trait Observer: Send + Sync {
     fn wants_units(&self) -> bool {
         false
     }
+    /// A shard has all its partitions, and its state is being read.
+    fn shard_loading(&self, _shard: u32) {}
     /// A shard has all its partitions and its state, and runs.
     fn shard_started(&self, _shard: u32) {}
     /// A shard has some of its partitions and waits for these.

@@ -194,6 +194,7 @@ impl Worker {
         if self.shards.contains_key(&shard) || self.ownership.is_leaving(shard) || self.ownership.again {
             return;
         }
+        self.env.observer.shard_loading(shard);
         let (env, wanted) = (Rc::clone(&self.env), partitions.clone());
         let answer: LocalBoxFuture<'static, LoadAnswer> = Box::pin(async move {
             let progress = match &env.commits {

@@ -37,6 +37,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("group.consumer.heartbeat.interval.ms", "1000"),
     // Events of the sample data are years old, and time-based retention would delete them at once.
     ("log.retention.ms", "-1"),
+    // The files of a deleted topic go at once: a minute later they would go in the middle of what a benchmark measures next.
+    ("log.segment.delete.delay.ms", "1000"),
     // A killed broker may register again only after its session is over.
     ("broker.heartbeat.interval.ms", "500"),
     ("broker.session.timeout.ms", "4000"),

@@ -54,6 +54,12 @@ impl Message {
         unsafe { bytes(raw.payload, raw.len) }
     }
 
+    /// The bytes of key and value.
+    pub(crate) fn size(&self) -> usize {
+        let raw = self.raw();
+        raw.key_len + if raw.payload.is_null() { 0 } else { raw.len }
+    }
+
     /// Appends the headers as a block of ours. A name that is no UTF-8 text is left out: a block has no place for it.
     pub(crate) fn write_headers(&self, block: &mut Vec<u8>) {
         let mut list = null_mut();

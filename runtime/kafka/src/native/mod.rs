@@ -17,7 +17,7 @@ use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 
 pub(crate) use group::members;
 pub(crate) use message::Message;
-pub(crate) use produce::{Outgoing, Target, commit, flush, produce};
+pub(crate) use produce::{Outgoing, Target, commit, flush, produce, waiting};
 pub(crate) use queue::{Queue, Signal};
 pub(crate) use topic::{Description, describe};
 

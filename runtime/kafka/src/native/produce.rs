@@ -8,7 +8,7 @@ use rdkafka::ClientContext;
 use rdkafka::bindings as sys;
 use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode;
-use tidemill_core::headers::Headers;
+use tidemill_core::headers;
 
 use super::c_name;
 use crate::failure::Failure;
@@ -33,7 +33,15 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) timestamp: i64,
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: Option<&'a [u8]>,
-    pub(crate) headers: &'a Headers,
+    /// The encoded block of the headers.
+    pub(crate) headers: &'a [u8],
+}
+
+impl Outgoing<'_> {
+    /// The bytes of key, value and headers.
+    pub(crate) fn size(&self) -> usize {
+        self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len) + self.headers.len()
+    }
 }
 
 fn value(kind: sys::rd_kafka_vtype_t, bytes: Option<&[u8]>) -> sys::rd_kafka_vu_t {
@@ -55,7 +63,7 @@ pub(crate) fn produce<C: ClientContext>(client: &Client<C>, record: &Outgoing<'_
     fields[3] = field(Kind::RD_KAFKA_VTYPE_MSGFLAGS, Field { i: sys::RD_KAFKA_MSG_F_COPY });
     fields[4] = value(Kind::RD_KAFKA_VTYPE_KEY, record.key);
     fields[5] = value(Kind::RD_KAFKA_VTYPE_VALUE, record.value);
-    let list = if record.headers.as_bytes().is_empty() { None } else { Some(list(record.headers)) };
+    let list = if record.headers.is_empty() { None } else { Some(list(record.headers)) };
     let count = if let Some(list) = list {
         fields[6] = field(Kind::RD_KAFKA_VTYPE_HEADERS, Field { headers: list });
         7
@@ -77,11 +85,11 @@ pub(crate) fn produce<C: ClientContext>(client: &Client<C>, record: &Outgoing<'_
 }
 
 /// The headers as librdkafka wants them.
-fn list(headers: &Headers) -> *mut sys::rd_kafka_headers_t {
+fn list(block: &[u8]) -> *mut sys::rd_kafka_headers_t {
     // SAFETY: names and values are copied with their lengths; a list that grows needs nothing else.
     unsafe {
-        let list = sys::rd_kafka_headers_new(headers.iter().count());
-        for (name, value) in headers {
+        let list = sys::rd_kafka_headers_new(headers::iter(block).count());
+        for (name, value) in headers::iter(block) {
             let at = value.map_or(null(), <[u8]>::as_ptr);
             let (name_size, size) = (signed(name.len()), signed(value.map_or(0, <[u8]>::len)));
             sys::rd_kafka_header_add(list, name.as_ptr().cast(), name_size, at.cast::<c_void>(), size);
@@ -100,6 +108,13 @@ pub(crate) fn flush<C: ClientContext>(client: &Client<C>, patience: Duration) ->
     // SAFETY: the client is alive.
     let answer = unsafe { sys::rd_kafka_flush(client.native_ptr(), millis(patience)) };
     answer == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+}
+
+/// How many records were produced and are not delivered, or not reported as refused.
+pub(crate) fn waiting<C: ClientContext>(client: &Client<C>) -> usize {
+    // SAFETY: the client is alive.
+    let count = unsafe { sys::rd_kafka_outq_len(client.native_ptr()) };
+    usize::try_from(count).unwrap_or_default()
 }
 
 fn millis(patience: Duration) -> i32 {

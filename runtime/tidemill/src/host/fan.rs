@@ -14,6 +14,10 @@ impl Observer for Fan {
         self.0.iter().any(|observer| observer.wants_units())
     }
 
+    fn shard_loading(&self, shard: u32) {
+        self.0.iter().for_each(|observer| observer.shard_loading(shard));
+    }
+
     fn shard_started(&self, shard: u32) {
         self.0.iter().for_each(|observer| observer.shard_started(shard));
     }
