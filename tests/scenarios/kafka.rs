@@ -5,6 +5,7 @@ mod feed;
 mod kills;
 mod mixed;
 mod moves;
+mod operated;
 mod positions;
 mod refusals;
 mod refused;

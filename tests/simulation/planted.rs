@@ -7,7 +7,7 @@ use tidemill_core::planted::{Bug, plant};
 use crate::workloads::{self, Workload};
 
 /// Seeds within which a bug has to be caught.
-const SEEDS: u64 = 64;
+const SEEDS: u64 = 256;
 /// Characters of what a bug breaks that are shown.
 const SHOWN: usize = 140;
 

@@ -90,6 +90,8 @@ codes! {
     STATE_UNDECIDED = 406, Refused;
     /// The group has members, and must not.
     GROUP_ACTIVE = 407, Refused;
+    /// What was asked for is not offered by this broker.
+    NOT_OFFERED = 408, Refused;
     /// A handler failed for good and its service stopped.
     HANDLER_FAILED = 501, Problems;
     /// A handler blocks its thread.
@@ -120,6 +122,8 @@ codes! {
     TOPIC_REPLACED = 605, Refused;
     /// Two processes commit under one name.
     DUPLICATE_INSTANCE = 606, Problems;
+    /// The topic that state is kept in is set to something that loses state.
+    CHANGELOG_UNFIT = 607, Refused;
 }
 
 impl Code {

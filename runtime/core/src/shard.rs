@@ -46,6 +46,10 @@ pub(crate) struct Shard {
     turn: usize,
     lanes: Lanes<Waiting>,
     in_flight: FuturesUnordered<LocalBoxFuture<'static, Finished>>,
+    /// Whether no unit is to begin.
+    paused: bool,
+    /// Lanes whose unit ended during the pause.
+    held_up: Vec<LaneId>,
     /// Whether anything happened since the last commit that has to be committed.
     dirty: bool,
 }
@@ -73,6 +77,8 @@ impl Shard {
             turn: 0,
             lanes: Lanes::default(),
             in_flight: FuturesUnordered::new(),
+            paused: false,
+            held_up: Vec::new(),
             dirty: begins,
         }
     }
@@ -114,6 +120,11 @@ impl Shard {
         self.lanes.forget_waiting()
     }
 
+    /// Begins no unit any more, or goes on. Units under way end in any case.
+    pub(crate) fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
     /// Drops the units under way: they are interrupted.
     pub(crate) fn interrupt(&mut self) -> usize {
         let interrupted = self.in_flight.len();
@@ -131,6 +142,12 @@ impl Shard {
         in_flight: usize,
     ) -> Result<bool, Trouble> {
         let mut moved = self.poll_units(cx, gathered)?;
+        if !self.paused {
+            for lane in std::mem::take(&mut self.held_up) {
+                self.advance(cx, gathered, &lane)?;
+                moved = true;
+            }
+        }
         for _ in 0..budget {
             if self.in_flight.len() >= in_flight || !self.take(cx, gathered)? {
                 break;
@@ -258,8 +275,11 @@ impl Shard {
             let env = Rc::clone(&self.home.env);
             let lane = lane_of(&env, finished.unit.way, &finished.unit.record);
             self.complete(gathered, finished)?;
-            let Some(lane) = lane else { continue };
-            self.advance(cx, gathered, &lane)?;
+            match lane {
+                Some(lane) if self.paused => self.held_up.push(lane),
+                Some(lane) => self.advance(cx, gathered, &lane)?,
+                None => {}
+            }
         }
         Ok(any)
     }

@@ -12,8 +12,8 @@ use futures_util::future::BoxFuture;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{
-    Answer, Blocking, Broker, Clock, Committing, Entry, KeyRange, Lag, Member as Membership, Store, Subscription,
-    Topics,
+    Answer, Blocking, Broker, Clock, Committing, Entry, KeyRange, Lag, Member as Membership, OwnTopic, Store,
+    Subscription, Topics,
 };
 use tidemill_core::record::TopicPartition;
 
@@ -128,7 +128,7 @@ impl Shared {
         Ok(report)
     }
 
-    fn publish(&self, outputs: &Outputs) -> Result<(), Coded> {
+    pub(crate) fn publish(&self, outputs: &Outputs) -> Result<(), Coded> {
         if outputs.is_empty() {
             return Ok(());
         }
@@ -212,13 +212,21 @@ impl Broker for Kafka {
         Arc::new(Self { shared: Arc::clone(&self.shared) })
     }
 
-    fn own_topics(&self, group: &str) -> Vec<Arc<str>> {
-        vec![names::changelog(group).into()]
+    fn own_topics(&self, group: &str) -> Vec<OwnTopic> {
+        let changelog = OwnTopic { name: names::changelog(group).into(), partitions: None };
+        let operations = OwnTopic { name: names::operations(group).into(), partitions: Some(1) };
+        vec![changelog, operations]
+    }
+
+    async fn create_own(&self, topic: &str, inputs: &[Arc<str>], partitions: u32) -> Result<(), Coded> {
+        let settings = self.settings_of_own(inputs).await?;
+        self.create_with(topic, partitions, &settings).await
     }
 
     async fn check(&self, group: &str, inputs: &[Arc<str>], outputs: &[Arc<str>]) -> Result<(), Coded> {
-        let (group, inputs, outputs) = (group.to_owned(), inputs.to_vec(), outputs.to_vec());
-        self.away(move |shared| shared.check(&group, &inputs, &outputs)).await
+        let (name, reads, writes) = (group.to_owned(), inputs.to_vec(), outputs.to_vec());
+        self.away(move |shared| shared.check(&name, &reads, &writes)).await?;
+        self.check_changelog(group, inputs).await
     }
 
     async fn publish(&self, outputs: Outputs) -> Result<(), Coded> {
@@ -233,6 +241,16 @@ impl Broker for Kafka {
     async fn members(&self, group: &str) -> Result<usize, Coded> {
         let group = group.to_owned();
         self.away(move |shared| shared.members(&group)).await
+    }
+
+    async fn pause(&self, group: &str, paused: bool) -> Result<bool, Coded> {
+        let group = group.to_owned();
+        self.away(move |shared| shared.pause(&group, paused)).await
+    }
+
+    async fn is_paused(&self, group: &str) -> Result<bool, Coded> {
+        let group = group.to_owned();
+        self.away(move |shared| shared.is_paused(&group)).await
     }
 
     async fn shards(&self, group: &str) -> Result<u32, Coded> {

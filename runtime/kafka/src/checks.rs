@@ -20,6 +20,7 @@ impl Shared {
         for topic in outputs {
             self.allowed(topic, false, true)?;
         }
+        self.allowed(&names::operations(group), true, false)?;
         let partitions = self.allowed(&changelog, true, true)?;
         if partitions < shards {
             return Err(too_few(&changelog, partitions, shards));

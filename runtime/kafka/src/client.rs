@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtoc
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, ProducerContext};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{TopicPartitionList, message::DeliveryResult};
+use rdkafka::{Message, TopicPartitionList, message::DeliveryResult};
 use tidemill_core::code::{Code, Coded};
 
 use crate::broker::lock;
@@ -29,6 +29,7 @@ const OWNED: &[&str] = &[
     "enable.idempotence",
     "enable.partition.eof",
     "group.id",
+    "group.instance.id",
     "group.protocol",
     "group.remote.assignor",
     "isolation.level",
@@ -102,14 +103,14 @@ pub(crate) fn hear<C: ConsumerContext>(client: &BaseConsumer<C>) {
 #[derive(Clone)]
 pub(crate) struct Quiet {
     reach: Arc<Reach>,
-    /// A record of this producer was not taken.
-    refused: Arc<AtomicBool>,
+    /// Why a record of this producer was not taken. What the broker refuses takes others with it, and may be told after them.
+    refused: Arc<Mutex<Option<Failure>>>,
 }
 
 impl Quiet {
-    /// Whether a record of this producer was not taken, ever.
-    pub(crate) fn was_refused(&self) -> bool {
-        self.refused.load(Ordering::Acquire)
+    /// Why a record of this producer was not taken, if there ever was one.
+    pub(crate) fn refused(&self) -> Option<Failure> {
+        lock(&self.refused).clone()
     }
 }
 
@@ -148,9 +149,15 @@ impl ProducerContext for Quiet {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            tracing::debug!(%error, "a record was not delivered");
-            self.refused.store(true, Ordering::Release);
+        if let Err((error, message)) = result {
+            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+            let failure =
+                Failure::new(code, format!("a record for {} [{}]: {error}", message.topic(), message.partition()));
+            let mut known = lock(&self.refused);
+            if known.is_none() || failure.is_refusal() {
+                tracing::debug!("{failure}");
+                *known = Some(failure);
+            }
         }
     }
 }
@@ -305,7 +312,7 @@ impl Clients {
     }
 
     /// A member's client. It joins the group and reads nothing.
-    pub(crate) fn member(&self, group: &str, signal: &Arc<Signal>) -> Result<BaseConsumer<Seat>, Coded> {
+    pub(crate) fn member(&self, group: &str, name: &str, signal: &Arc<Signal>) -> Result<BaseConsumer<Seat>, Coded> {
         let settings = &self.settings;
         // A member that hangs is out of the group when its drain would be over; the client wants no less than the session.
         let patience = (settings.drain * 3 / 2).max(settings.session_timeout);
@@ -313,6 +320,9 @@ impl Clients {
         config.set("group.id", group).set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
         config.set("isolation.level", "read_committed").set("max.poll.interval.ms", millis(patience));
         config.set("queued.min.messages", "1").set("auto.offset.reset", "latest");
+        if settings.static_members {
+            config.set("group.instance.id", name);
+        }
         match settings.protocol {
             GroupProtocol::Classic => {
                 config.set("partition.assignment.strategy", "range");

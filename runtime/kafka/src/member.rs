@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
-use tidemill_core::code::Coded;
+use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{Generation, Log, LogEvent, Start, Subscription};
 use tidemill_core::record::{RecordBatch, TopicPartition};
 use tidemill_core::time::Timestamp;
@@ -23,6 +23,7 @@ use crate::broker::Shared;
 use crate::client::{Plain, Rebalance, Seat, let_pass};
 use crate::failure::Failure;
 use crate::native::{self, Signal};
+use crate::operations::Operations;
 use crate::ownership::Ownership;
 use crate::reader::{Reader, number};
 
@@ -46,10 +47,13 @@ pub(crate) struct Member {
     client: Arc<BaseConsumer<Seat>>,
     signal: Arc<Signal>,
     reader: Reader,
+    operations: Operations,
     ownership: Arc<Ownership>,
     held: BTreeSet<TopicPartition>,
     going: Option<Going>,
     events: VecDeque<LogEvent>,
+    /// A static member that stops takes nothing any more.
+    is_retiring: bool,
     alarm: Option<BoxFuture<'static, ()>>,
 }
 
@@ -62,7 +66,8 @@ impl Member {
         ownership: Arc<Ownership>,
     ) -> Result<Self, Coded> {
         let signal = Arc::new(Signal::default());
-        let mut client = shared.clients.member(&subscription.group, &signal)?;
+        let operations = Operations::follow(&reading, &subscription.group, &signal)?;
+        let mut client = shared.clients.member(&subscription.group, &subscription.member, &signal)?;
         let bell = Arc::clone(&signal);
         client.set_nonempty_callback(move || bell.tell());
         let topics: Vec<&str> = subscription.topics.iter().map(AsRef::as_ref).collect();
@@ -77,10 +82,12 @@ impl Member {
             client: Arc::new(client),
             signal,
             reader,
+            operations,
             ownership,
             held: BTreeSet::new(),
             going: None,
             events: VecDeque::new(),
+            is_retiring: false,
             alarm: None,
         })
     }
@@ -113,7 +120,7 @@ impl Member {
         self.reader.hear();
         self.renew();
         self.enforce();
-        while self.going.is_none() {
+        while self.going.is_none() && !self.is_retiring {
             match self.client.context().next() {
                 Some(Rebalance::Assign(list)) => self.assigned(named(list))?,
                 Some(Rebalance::Revoke(list)) => self.revoked(named(list)),
@@ -139,6 +146,10 @@ impl Member {
                 | E::UnsupportedAssignor
                 | E::Fatal
         );
+        if failure.code == E::FencedInstanceId {
+            let message = format!("group {} has another member of the static name {}", self.name.0, self.name.1);
+            return Err(Coded::new(Code::DUPLICATE_INSTANCE, message));
+        }
         if failure.code == E::GroupAuthorizationFailed {
             return Err(Access::Group(&self.name.0).denied(self.shared.clients.settings()));
         }
@@ -207,6 +218,25 @@ impl Member {
         }
     }
 
+    /// Gives everything up and stays in the group, which keeps a static member's partitions for it until its session is over. Who
+    /// unsubscribes leaves the group, static or not.
+    fn retire(&mut self) {
+        self.is_retiring = true;
+        let goes =
+            |partition: &&TopicPartition| self.going.as_ref().is_some_and(|going| going.left.contains(*partition));
+        let rest: Vec<TopicPartition> = self.held.iter().filter(|partition| !goes(partition)).cloned().collect();
+        if rest.is_empty() {
+            return;
+        }
+        self.reader.stop(&rest);
+        let drain = self.shared.clients.settings().drain;
+        let deadline = self.shared.clock.now() + drain;
+        let going = self.going.get_or_insert_with(|| Going { all: Vec::new(), left: BTreeSet::new(), deadline });
+        going.all.extend(rest.iter().cloned());
+        going.left.extend(rest.iter().cloned());
+        self.events.push_back(LogEvent::Revoked { partitions: rest, drain });
+    }
+
     /// Takes away what was not given up in time, or went to somebody else meanwhile.
     fn enforce(&mut self) {
         let now = self.shared.clock.now();
@@ -264,7 +294,12 @@ impl Log for Member {
     ) -> Poll<Result<Option<LogEvent>, Coded>> {
         self.signal.listen(cx.waker());
         self.look(cx)?;
-        if let Some(event) = self.events.pop_front() {
+        if let Some(event) = self.operations.poll(&self.shared)? {
+            return Poll::Ready(Ok(Some(event)));
+        }
+        if self.operations.is_known()
+            && let Some(event) = self.events.pop_front()
+        {
             return Poll::Ready(Ok(Some(event)));
         }
         if self.reader.poll(cx, room, into)? { Poll::Ready(Ok(None)) } else { Poll::Pending }
@@ -300,7 +335,11 @@ impl Log for Member {
     }
 
     fn leave(&mut self) {
-        self.client.unsubscribe();
+        if self.shared.clients.settings().static_members {
+            self.retire();
+        } else {
+            self.client.unsubscribe();
+        }
         self.signal.tell();
     }
 }

@@ -8,9 +8,9 @@ pub(crate) fn changelog(group: &str) -> String {
     format!("{group}{CHANGELOG}")
 }
 
-/// Whether a topic keeps only the newest record of each key.
-pub(crate) fn is_compacted(topic: &str) -> bool {
-    topic.ends_with(CHANGELOG)
+/// The compacted topic that says what operators want of a group.
+pub(crate) fn operations(group: &str) -> String {
+    format!("{group}.operations")
 }
 
 /// The name under which one member's transactions are known to the cluster: whoever opens it ends what another left open.

@@ -20,6 +20,9 @@ pub struct Settings {
     pub brokers: String,
     /// The protocol of the groups.
     pub protocol: GroupProtocol,
+    /// Whether members are static: one that stops keeps its partitions until its session is over, and has them back at once when it
+    /// comes under its name again before that.
+    pub static_members: bool,
     /// How long a member may take to give revoked partitions up.
     pub drain: Duration,
     /// How long a member may be silent before its partitions go to others (classic protocol).
@@ -45,6 +48,7 @@ impl Default for Settings {
         Self {
             brokers: String::new(),
             protocol: GroupProtocol::Classic,
+            static_members: false,
             drain: Duration::from_secs(10),
             session_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(1),
@@ -54,6 +58,14 @@ impl Default for Settings {
             replication: None,
             client: Vec::new(),
         }
+    }
+}
+
+impl Settings {
+    /// Whether producers send records smaller than they are.
+    pub(crate) fn compresses(&self) -> bool {
+        let names = ["compression.codec", "compression.type"];
+        self.client.iter().any(|(name, value)| names.contains(&name.as_str()) && value != "none")
     }
 }
 

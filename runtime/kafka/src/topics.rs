@@ -13,7 +13,6 @@ use tidemill_core::time::Timestamp;
 
 use crate::broker::{Kafka, PATIENCE};
 use crate::failure::Failure;
-use crate::names;
 
 /// What the broker's own default number of copies is called.
 const BROKERS_DEFAULT: i32 = -1;
@@ -28,25 +27,16 @@ impl Topics for Kafka {
     }
 
     async fn create(&self, topic: &str, partitions: u32) -> Result<(), Coded> {
-        if topic.is_empty() || partitions == 0 {
-            let message = format!("topic {topic:?} needs a name and at least one partition");
-            return Err(Coded::new(Code::BAD_VALUE, message));
+        self.create_with(topic, partitions, &[]).await
+    }
+
+    async fn largest(&self, topic: &str) -> Result<Option<usize>, Coded> {
+        if self.shared.clients.settings().compresses() {
+            // What a record needs in the end is not known before.
+            return Ok(None);
         }
-        let cannot = |failure: Failure| failure.coded(format!("topic {topic} cannot be created"));
-        let config = self.shared.clients.admin();
-        let admin: AdminClient<DefaultClientContext> = config.create().map_err(|error| cannot(error.into()))?;
-        let copies = TopicReplication::Fixed(self.shared.clients.settings().replication.unwrap_or(BROKERS_DEFAULT));
-        let mut new = NewTopic::new(topic, i32::try_from(partitions).unwrap_or(i32::MAX), copies);
-        if names::is_compacted(topic) {
-            new = new.set("cleanup.policy", "compact");
-        }
-        let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
-        let answers = admin.create_topics(&[new], &options).await.map_err(|error| cannot(error.into()))?;
-        match answers.into_iter().next() {
-            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => self.exists(topic, partitions).await,
-            Some(Err((_, code))) => Err(cannot(Failure::new(code, "the broker says"))),
-            Some(Ok(_)) | None => self.seen(topic).await,
-        }
+        let largest = self.configs(&[topic]).await?.pop().and_then(|config| config.largest);
+        Ok(largest.and_then(|largest| usize::try_from(largest).ok()))
     }
 
     async fn offsets(&self, partition: &TopicPartition) -> Result<(u64, u64), Coded> {
@@ -71,6 +61,34 @@ impl Topics for Kafka {
 }
 
 impl Kafka {
+    /// Creates a topic with settings of its own.
+    pub(crate) async fn create_with(
+        &self,
+        topic: &str,
+        partitions: u32,
+        settings: &[(&'static str, String)],
+    ) -> Result<(), Coded> {
+        if topic.is_empty() || partitions == 0 {
+            let message = format!("topic {topic:?} needs a name and at least one partition");
+            return Err(Coded::new(Code::BAD_VALUE, message));
+        }
+        let cannot = |failure: Failure| failure.coded(format!("topic {topic} cannot be created"));
+        let config = self.shared.clients.admin();
+        let admin: AdminClient<DefaultClientContext> = config.create().map_err(|error| cannot(error.into()))?;
+        let copies = TopicReplication::Fixed(self.shared.clients.settings().replication.unwrap_or(BROKERS_DEFAULT));
+        let mut new = NewTopic::new(topic, i32::try_from(partitions).unwrap_or(i32::MAX), copies);
+        for (name, value) in settings {
+            new = new.set(name, value);
+        }
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
+        let answers = admin.create_topics(&[new], &options).await.map_err(|error| cannot(error.into()))?;
+        match answers.into_iter().next() {
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => self.exists(topic, partitions).await,
+            Some(Err((_, code))) => Err(cannot(Failure::new(code, "the broker says"))),
+            Some(Ok(_)) | None => self.seen(topic).await,
+        }
+    }
+
     /// Waits until the brokers that are asked know a topic that was created. They learn of it a moment later than the one that
     /// created it.
     async fn seen(&self, topic: &str) -> Result<(), Coded> {

@@ -63,7 +63,7 @@ impl Sending<'_> {
     /// Waits until there is room. A record that is not taken in time, or was refused, ends that; the commit answers why.
     fn wait(&self) {
         let room = MOST_WAITING / (self.bytes / self.records).max(1);
-        while native::waiting(self.producer.client()) > room && !self.producer.context().was_refused() {
+        while native::waiting(self.producer.client()) > room && self.producer.context().refused().is_none() {
             std::thread::park_timeout(TICK);
             self.producer.poll(Duration::ZERO);
         }
@@ -109,7 +109,7 @@ impl Transactions {
             return self.not_committed(&failure, content.now);
         }
         if let Err(failure) = self.fill(content) {
-            return self.undo(&failure, content.now);
+            return self.undo(&self.reason(failure), content.now);
         }
         self.end(content.now)
     }
@@ -182,6 +182,23 @@ impl Transactions {
         Ok(())
     }
 
+    /// Why a transaction cannot go on. After a record was refused, the client answers whatever comes by the state that this left; the
+    /// report of the record itself may be on its way.
+    fn reason(&self, failure: Failure) -> Failure {
+        if failure.code != RDKafkaErrorCode::State {
+            return failure;
+        }
+        let (producer, mut left) = (self.opened(), STEP);
+        while !left.is_zero() {
+            producer.poll(TICK);
+            if let Some(refused) = producer.context().refused().filter(Failure::is_refusal) {
+                return refused;
+            }
+            left = left.saturating_sub(TICK);
+        }
+        failure
+    }
+
     /// Ends the transaction well. What the client cannot say, nobody can.
     fn end(&mut self, now: Timestamp) -> Answer {
         if let Err(failure) = self.deliver() {
@@ -212,9 +229,9 @@ impl Transactions {
             }
             left = left.saturating_sub(STEP);
             producer.poll(Duration::ZERO);
-            if producer.context().was_refused() {
-                // The rest is not sent any more. What was refused is what the commit answers.
-                return Ok(());
+            if let Some(refused) = producer.context().refused() {
+                // The rest is not sent any more. Where it was not the broker that refused it, the commit tells the reason.
+                return if refused.is_refusal() { Err(refused) } else { Ok(()) };
             }
         }
         Ok(())

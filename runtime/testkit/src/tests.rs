@@ -7,6 +7,7 @@ mod fakes;
 mod limits;
 mod order;
 mod ownership;
+mod pauses;
 mod positions;
 mod stage;
 mod state;

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tidemill_core::code::Coded;
 use tidemill_core::ports::{Committed, Observer, Retrying, UnitEnded};
@@ -29,17 +30,31 @@ pub fn start(configuration: &Configuration) {
 /// Logs what the workers of one service do. Names, positions and numbers only: never the key or the value of a record.
 pub(crate) struct Log {
     service: Arc<str>,
+    is_paused: AtomicBool,
 }
 
 impl Log {
     pub(crate) fn new(service: Arc<str>) -> Self {
-        Self { service }
+        Self { service, is_paused: AtomicBool::new(false) }
     }
 }
 
 impl Observer for Log {
     fn shard_started(&self, shard: u32) {
         tracing::debug!(service = %self.service, shard, "shard started");
+    }
+
+    fn paused(&self, is_paused: bool) {
+        let service = &self.service;
+        // Each of the service's workers says so.
+        if self.is_paused.swap(is_paused, Ordering::Relaxed) == is_paused {
+            return;
+        }
+        if is_paused {
+            tracing::warn!(%service, "paused by an operator; it begins nothing new until `{service} resume`");
+        } else {
+            tracing::info!(%service, "resumed by an operator");
+        }
     }
 
     fn shard_waits(&self, shard: u32, missing: &[TopicPartition]) {

@@ -117,8 +117,9 @@ fn a_cache_that_may_have_missed_removals_is_made_anew() {
     };
     let broker = process();
     run.block_on(async {
-        for topic in [INPUT.into()].into_iter().chain(broker.own_topics(GROUP)) {
-            broker.topics().create(&topic, 1).await.unwrap();
+        broker.topics().create(INPUT, 1).await.unwrap();
+        for own in broker.own_topics(GROUP) {
+            broker.create_own(&own.name, &[INPUT.into()], 1).await.unwrap();
         }
         Owner::new(&broker, "first").await.set("kept", "1").await;
     });

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use devkit::kafka::Options;
 
 use super::feed::feed_once;
-use super::tally::Stage;
+use super::tally::{Stage, until};
 
 /// How long a refusal may take: one question that nobody answers, and a start on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
@@ -43,11 +43,34 @@ fn a_cluster_that_is_not_there_or_not_as_needed_is_refused() {
     let set = ["--set", "kafka.client.no.such.thing=1"];
     refused(&stage.call(&[&["run"], &set[..]].concat()), 2, &["TM-0102", "no.such.thing"]);
     // A changelog for fewer shards than there are.
-    for (topic, partitions) in [("steps", "12"), ("counts", "12"), ("tally.changelog", "5")] {
-        stage.tool("topics", &["--create", "--topic", topic, "--partitions", partitions]);
-    }
+    let create = |topic: &str, partitions: &str, config: &[&str]| {
+        stage.tool("topics", &[&["--create", "--topic", topic, "--partitions", partitions], config].concat());
+    };
+    create("steps", "12", &[]);
+    create("counts", "12", &[]);
+    create("tally.operations", "1", &[]);
+    create("tally.changelog", "5", &[]);
     let output = soon("a small changelog", || stage.call(&["run"]));
     refused(&output, 3, &["TM-0402", "tally.changelog has 5 partitions", "have 12"]);
+    // One that was made by hand, with what a topic has that keeps events for a while.
+    stage.tool("topics", &["--delete", "--topic", "tally.changelog"]);
+    until("it is gone", || !stage.tool("topics", &["--list"]).contains("tally.changelog"));
+    create("tally.changelog", "12", &["--config", "delete.retention.ms=60000"]);
+    let mut settings = Vec::new();
+    loop {
+        let output = soon("a changelog that loses state", || stage.run(&[]));
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() {
+            break;
+        }
+        refused(&output, 3, &["TM-0607", "topic tally.changelog has ", "kafka-configs.sh --bootstrap-server "]);
+        let (_, options) = errors.split_once("--alter ").expect("the command is there");
+        let options: Vec<&str> = options.lines().next().unwrap_or_default().split_whitespace().collect();
+        settings.push(options.last().expect("the setting").to_string());
+        stage.tool("configs", &[&["--alter"], &options[..]].concat());
+        assert!(settings.len() < 5, "it never suits: {errors}");
+    }
+    assert_eq!(settings, ["cleanup.policy=compact", "delete.retention.ms=86400000", "max.message.bytes=1114124"]);
 }
 
 #[test]
@@ -56,7 +79,7 @@ fn what_changes_under_load_stops_the_service_with_a_code() {
     let Some(stage) = Stage::open("topics of Kafka that change under load", &settings) else { return };
     feed_once(&stage, &(1..=500).flat_map(|number| [("a", number), ("b", number)]).collect::<Vec<_>>());
     let mut instance = stage.start("one");
-    super::tally::until("it runs", || instance.shards() == 12);
+    until("it runs", || instance.shards() == 12);
     stage.tool("topics", &["--alter", "--topic", "steps", "--partitions", "13"]);
     let code = instance.ends();
     let errors = instance.errors();
@@ -73,7 +96,7 @@ fn a_topic_that_vanishes_stops_the_service_with_a_code() {
         let Some(stage) = Stage::open("topics of Kafka that vanish", &settings) else { return };
         feed_once(&stage, &[("a", 1), ("b", 1)]);
         let mut instance = stage.start("one");
-        super::tally::until("it runs", || instance.shards() == 12);
+        until("it runs", || instance.shards() == 12);
         stage.tool("topics", &["--delete", "--topic", topic]);
         if topic != "steps" {
             // It is missed when something is written to it.
@@ -113,8 +136,9 @@ fn a_wrong_password_and_everything_that_is_not_allowed_is_named() {
     let output = soon("a wrong password", || stage.call(&["run", "--set", "kafka.client.sasl.password=wrong"]));
     refused(&output, 4, &["TM-0602"]);
     assert!(!String::from_utf8_lossy(&output.stderr).contains("wrong"), "the password shows");
-    for topic in ["steps", "counts", "tally.changelog"] {
-        stage.tool("topics", &["--create", "--topic", topic, "--partitions", "12"]);
+    for (topic, partitions) in [("steps", "12"), ("counts", "12"), ("tally.changelog", "12"), ("tally.operations", "1")]
+    {
+        stage.tool("topics", &["--create", "--topic", topic, "--partitions", partitions]);
     }
     feed_once(&stage, &[("a", 1)]);
     // Each step is told what it lacks, and the command that it is told mends it.

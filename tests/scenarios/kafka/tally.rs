@@ -142,7 +142,7 @@ impl Instance {
 
     /// The shards that it runs at this moment.
     pub(super) fn running(&self) -> BTreeSet<u32> {
-        let told = fs::read_to_string(&self.told).expect("the file is ours");
+        let told = self.told();
         let mut running = BTreeSet::new();
         for line in told.lines() {
             match line.split_at_checked(1) {
@@ -152,6 +152,11 @@ impl Instance {
             }
         }
         running
+    }
+
+    /// Everything it told of its shards.
+    pub(super) fn told(&self) -> String {
+        fs::read_to_string(&self.told).expect("the file is ours")
     }
 
     /// Whether it was given anything yet.

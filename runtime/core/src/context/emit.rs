@@ -1,5 +1,6 @@
 //! Emissions: events on their way out with the unit.
 
+use crate::codec::CodecError;
 use crate::context::Context;
 use crate::emitted::{Stamp, check_key};
 use crate::event::Event;
@@ -12,7 +13,8 @@ use crate::unit::Unit;
 
 impl Context<'_> {
     /// Emits an event. It becomes visible if and only if the unit commits. An event type that the service does not declare
-    /// with `emits` fails the attempt for good, and so does a key that is longer than [`KEY_LIMIT`](crate::limits::KEY_LIMIT).
+    /// with `emits` fails the attempt for good, and so does a key that is longer than [`KEY_LIMIT`](crate::limits::KEY_LIMIT), and an
+    /// event that is larger than its topic takes, where the broker tells.
     #[expect(clippy::needless_pass_by_value, reason = "an event that is emitted is done with, and callers read better")]
     pub fn emit<E: Event>(&mut self, event: E) {
         if let Err(error) = self.unit.emit(&event) {
@@ -29,7 +31,11 @@ impl Context<'_> {
         let declared = self.unit.home.env.service.output_topics.iter().position(|known| **known == *topic);
         if let Some(place) = declared {
             let address = self.unit.address(u16::try_from(place).expect("checked by the builder"), key);
+            let before = self.unit.outputs.bytes();
             self.unit.outputs.push_raw(address, key, headers, value);
+            if let Err(error) = self.unit.check_size(address.topic, before) {
+                self.fail(HandlerError::permanent(format!("a record for {topic} cannot be written: {error}")));
+            }
         } else {
             let service = &self.unit.home.env.service.name;
             let message = format!("topic {topic} is not declared; add .emits_to({topic:?}) to service {service}");
@@ -75,13 +81,22 @@ impl Unit {
     }
 
     fn address(&self, topic: u16, key: Option<&[u8]>) -> Address {
-        let partitions = self.home.env.output_partitions[usize::from(topic)];
+        let partitions = self.home.env.output_topics[usize::from(topic)].partitions;
         let partition = match key {
             Some(key) => partition_for(key, partitions),
             // No key, no order: outputs without one stay spread as their inputs are.
             None => self.home.shard % partitions,
         };
         Address { topic, partition, timestamp: self.now }
+    }
+
+    /// Whether the topic takes a record as large as what was appended since the outputs had `before` bytes.
+    fn check_size(&self, topic: u16, before: usize) -> Result<(), CodecError> {
+        let (size, largest) = (self.outputs.bytes() - before, self.home.env.output_topics[usize::from(topic)].largest);
+        if size <= largest {
+            return Ok(());
+        }
+        Err(CodecError(format!("it has {size} bytes, and its topic takes {largest}")))
     }
 
     fn emit<E: Event>(&mut self, event: &E) -> Result<(), HandlerError> {
@@ -119,7 +134,10 @@ impl Unit {
             }
         };
         let stamp = Stamp { id: &id, time: &env.time_text(self.now), key: key.as_deref() };
+        let before = self.outputs.bytes();
         let written = emitted.write(event, stamp, address, lineage, &mut self.outputs);
-        written.map_err(|error| HandlerError::permanent(format!("event {} cannot be written: {error}", E::NAME)))
+        written
+            .and_then(|()| self.check_size(topic, before))
+            .map_err(|error| HandlerError::permanent(format!("event {} cannot be written: {error}", E::NAME)))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::code::Coded;
+use crate::code::{Code, Coded};
 use crate::outputs::Outputs;
 use crate::ports::{BatchCommit, Entry, KeyRange, Log, Subscription, UnitCommit};
 use crate::record::TopicPartition;
@@ -28,6 +28,15 @@ pub struct Member {
     pub commits: Committing,
 }
 
+/// A topic that a broker needs for a group itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnTopic {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How many partitions it has; as many as the group's inputs unless this says it.
+    pub partitions: Option<u32>,
+}
+
 /// How far a group is behind in one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lag {
@@ -47,10 +56,14 @@ pub trait Broker: Send + Sync {
     /// Topics and positions.
     fn topics(&self) -> Arc<dyn Topics>;
 
-    /// The topics that this broker needs for a group itself, beside those that its service reads and writes. They get as many
-    /// partitions as the group's inputs have.
-    fn own_topics(&self, _group: &str) -> Vec<Arc<str>> {
+    /// The topics that this broker needs for a group itself, beside those that its service reads and writes.
+    fn own_topics(&self, _group: &str) -> Vec<OwnTopic> {
         Vec::new()
+    }
+
+    /// Creates one of them, for a group that reads these inputs. One that exists with as many partitions is fine.
+    async fn create_own(&self, topic: &str, _inputs: &[Arc<str>], partitions: u32) -> Result<(), Coded> {
+        self.topics().create(topic, partitions).await
     }
 
     /// Whether a group can do its work: it may read its inputs and write its outputs, and what the broker needs for it fits. All
@@ -67,6 +80,18 @@ pub trait Broker: Send + Sync {
     /// had done and committed everything there was. What the commits that it counts have emitted shows in
     /// [`Topics::offsets`] before the answer comes.
     async fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded>;
+
+    /// Lets the group begin nothing new, or go on, in all processes and whoever joins later; tells whether that is a change. A broker
+    /// that one process has to itself need not offer it: whoever could ask is the one that runs the service.
+    async fn pause(&self, group: &str, _paused: bool) -> Result<bool, Coded> {
+        let message = format!("the broker of {group} serves one process alone, which is stopped instead of paused");
+        Err(Coded::new(Code::NOT_OFFERED, message))
+    }
+
+    /// Whether the group is paused.
+    async fn is_paused(&self, _group: &str) -> Result<bool, Coded> {
+        Ok(false)
+    }
 
     /// How many members the group has at this moment, in all processes. A broker that one process has to itself need not tell.
     async fn members(&self, _group: &str) -> Result<usize, Coded> {
@@ -98,6 +123,12 @@ pub trait Topics: Send + Sync {
 
     /// Creates a topic. One that exists with as many partitions is fine.
     async fn create(&self, topic: &str, partitions: u32) -> Result<(), Coded>;
+
+    /// The bytes of the largest record that the topic takes, where the broker has such a limit and tells it. A record below it may be
+    /// refused all the same: what a broker counts of a record beside its key, headers and value is its own matter.
+    async fn largest(&self, _topic: &str) -> Result<Option<usize>, Coded> {
+        Ok(None)
+    }
 
     /// The oldest offset that is there, and one past the newest. Some between them may hold no record: a reader that has read
     /// all stands at the end.

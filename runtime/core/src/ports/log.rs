@@ -66,6 +66,11 @@ pub enum LogEvent {
         /// The partitions that are gone.
         partitions: Vec<TopicPartition>,
     },
+    /// The group is to begin nothing new: an operator paused it. Ownership stays, and moves, as ever. A member of a group that is
+    /// paused is told before it is assigned anything.
+    Paused,
+    /// The group goes on.
+    Resumed,
 }
 
 /// One member's view of the log: batches in, ownership events in, positions out.

@@ -9,7 +9,7 @@ mod log;
 mod observer;
 mod store;
 
-pub use broker::{Broker, Committing, Lag, Member, TopicInfo, Topics};
+pub use broker::{Broker, Committing, Lag, Member, OwnTopic, TopicInfo, Topics};
 pub use clock::{Blocking, Clock, Heartbeat, Random};
 pub use commit::{Answer, BatchCommit, CommitBatch, ShardCommit, UnitCommit, UnitEffects, UnitTransaction};
 pub use log::{Generation, Log, LogEvent, Start, Subscription, records_lost};

@@ -54,6 +54,8 @@ pub trait Observer: Send + Sync {
     fn shard_loading(&self, _shard: u32) {}
     /// A shard has all its partitions and its state, and runs.
     fn shard_started(&self, _shard: u32) {}
+    /// An operator paused the service, or lets it go on.
+    fn paused(&self, _is_paused: bool) {}
     /// A shard has some of its partitions and waits for these.
     fn shard_waits(&self, _shard: u32, _missing: &[TopicPartition]) {}
     /// A shard ended here; `interrupted` units were under way or queued and will run elsewhere.

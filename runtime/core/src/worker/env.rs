@@ -33,6 +33,13 @@ pub struct Ports {
     pub heartbeat: Arc<Heartbeat>,
 }
 
+/// What a unit has to know of a topic that it writes to.
+pub(crate) struct OutputTopic {
+    pub(crate) partitions: u32,
+    /// The bytes of the largest record that it takes, where that is known.
+    pub(crate) largest: usize,
+}
+
 /// What all units of a worker share.
 pub(crate) struct Env {
     pub(crate) service: Arc<Service>,
@@ -43,8 +50,8 @@ pub(crate) struct Env {
     pub(crate) blocking: Arc<dyn Blocking>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) heartbeat: Arc<Heartbeat>,
-    /// The number of partitions of each output topic, by its place.
-    pub(crate) output_partitions: Vec<u32>,
+    /// The output topics, by their places.
+    pub(crate) output_topics: Vec<OutputTopic>,
     /// The own ids of the input topics.
     topic_ids: BTreeMap<Arc<str>, Arc<str>>,
     /// The time that all units of the commit being gathered see; `None` until one asks.
@@ -80,9 +87,10 @@ impl Env {
             }
             topic_ids.insert(Arc::clone(topic), info.id);
         }
-        let mut output_partitions = Vec::new();
+        let mut output_topics = Vec::new();
         for topic in service.output_topics() {
-            output_partitions.push(describe(&*topics, topic, &service.name).await?.partitions);
+            let partitions = describe(&*topics, topic, &service.name).await?.partitions;
+            output_topics.push(OutputTopic { partitions, largest: topics.largest(topic).await?.unwrap_or(usize::MAX) });
         }
         Ok(Self {
             service,
@@ -93,7 +101,7 @@ impl Env {
             blocking: ports.blocking,
             observer: ports.observer,
             heartbeat: ports.heartbeat,
-            output_partitions,
+            output_topics,
             topic_ids,
             time: Cell::new(None),
             time_text: RefCell::new(None),

@@ -67,6 +67,8 @@ pub struct Worker {
     ending: Option<Result<(), Coded>>,
     /// The log had nothing more when it was last asked.
     drained: bool,
+    /// An operator paused the group.
+    paused: bool,
     alarm: Option<(Timestamp, BoxFuture<'static, ()>)>,
     left: Left,
 }
@@ -84,6 +86,7 @@ impl Worker {
             batches: Vec::new(),
             ending: None,
             drained: false,
+            paused: false,
             alarm: None,
             left: Left::default(),
             env,
@@ -147,7 +150,8 @@ impl Worker {
         for shard in self.shards.values_mut() {
             shard.balance(share, &mut *self.log);
         }
-        let room = if self.ending.is_none() { share.min(read_ahead.saturating_sub(unread)) } else { 0 };
+        let reads = self.ending.is_none() && !self.paused;
+        let room = if reads { share.min(read_ahead.saturating_sub(unread)) } else { 0 };
         match self.log.poll(cx, room, &mut self.batches) {
             Poll::Pending => {
                 self.drained = room > 0 && unread == 0;
@@ -186,6 +190,7 @@ impl Worker {
         for (number, shard) in &mut self.shards {
             let before = shard.in_flight();
             let may_take = self.ending.is_none()
+                && !self.paused
                 && !full
                 && !self.ownership.is_leaving(*number)
                 && turn.is_none_or(|turn| turn == *number);

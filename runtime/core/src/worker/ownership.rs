@@ -145,7 +145,16 @@ impl Worker {
                 }
             }
             LogEvent::Lost { partitions } => self.lose(&partitions),
+            LogEvent::Paused => self.pause(true),
+            LogEvent::Resumed => self.pause(false),
         }
+    }
+
+    /// Begins nothing new until told otherwise, here and in shards that come.
+    fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+        self.shards.values_mut().for_each(|shard| shard.pause(paused));
+        self.env.observer.paused(paused);
     }
 
     /// Begins to drain the shard of a partition that goes to somebody else.
@@ -249,7 +258,8 @@ impl Worker {
             self.log.start(&partition, from)?;
             sources.push((partition, progress));
         }
-        let started = Shard::new(Rc::clone(&self.env), shard, loading.generation, sources, loaded.begins);
+        let mut started = Shard::new(Rc::clone(&self.env), shard, loading.generation, sources, loaded.begins);
+        started.pause(self.paused);
         self.shards.insert(shard, started);
         self.env.observer.shard_started(shard);
         Ok(())

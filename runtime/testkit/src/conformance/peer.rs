@@ -20,6 +20,8 @@ pub(super) struct Peer {
     pub(super) asked: BTreeSet<TopicPartition>,
     /// What it lost, ever.
     pub(super) lost: BTreeSet<TopicPartition>,
+    /// Whether it is to begin nothing new.
+    pub(super) paused: bool,
     /// What it read, in the order in which it came.
     pub(super) read: Vec<(TopicPartition, Record)>,
     /// Room that each poll gives.
@@ -41,6 +43,7 @@ impl Peer {
             held: BTreeMap::new(),
             asked: BTreeSet::new(),
             lost: BTreeSet::new(),
+            paused: false,
             read: Vec::new(),
             room: PLENTY,
             starts: true,
@@ -81,6 +84,8 @@ impl Peer {
                     self.lost.insert(partition);
                 }
             }
+            Some(LogEvent::Paused) => self.paused = true,
+            Some(LogEvent::Resumed) => self.paused = false,
             None => assert!(!batches.is_empty(), "ready, and nothing there"),
         }
         for batch in batches {

@@ -128,8 +128,9 @@ impl Scene<'_> {
             let known = about.describe(topic).await.expect("it answers");
             partitions = partitions.max(known.expect("the check created it").partitions);
         }
-        for topic in own {
-            about.create(&topic, partitions).await.expect("it can be created");
+        for own in own {
+            let created = self.broker.create_own(&own.name, &subscription.topics, own.partitions.unwrap_or(partitions));
+            created.await.expect("it can be created");
         }
     }
 

@@ -31,6 +31,7 @@ struct Armed {
     reads: u32,
     again: Vec<u32>,
     full_until: Duration,
+    held_until: Duration,
     numbers: u64,
 }
 
@@ -71,8 +72,10 @@ impl Chaos {
             Fault::Handler(trick) => armed.handlers.push(trick),
             Fault::ReadFails => armed.reads += 1,
             Fault::Again(records) => armed.again.push(records),
-            Fault::StoreFull(millis) => {
-                armed.full_until = self.clock.passed() + Duration::from_millis(millis);
+            Fault::StoreFull(millis) | Fault::Hold(millis) => {
+                let until = self.clock.passed() + Duration::from_millis(millis);
+                let holds = matches!(fault, Fault::Hold(_));
+                *(if holds { &mut armed.held_until } else { &mut armed.full_until }) = until;
                 drop(armed);
                 self.spent(fault, "everybody".to_owned());
             }
@@ -165,6 +168,11 @@ impl Life {
         Some(trick)
     }
 
+    /// Until when an operator holds the service.
+    fn held_until(&self) -> Duration {
+        self.chaos.lock().held_until
+    }
+
     fn again(&self) -> u32 {
         self.chaos.lock().again.pop().unwrap_or_default()
     }
@@ -183,7 +191,7 @@ impl Broker for Troubled {
         let topics = subscription.topics.clone();
         let member = self.broker.join(subscription)?;
         self.life.push(Entry::Joined { who: self.life.who.clone(), topics });
-        let log = Box::new(log::Troubled { log: member.log, life: Arc::clone(&self.life) });
+        let log = Box::new(log::Troubled::new(member.log, Arc::clone(&self.life)));
         let Committing::Batch(commits) = member.commits else { unreachable!("`memory:` commits in batches") };
         let commits = Rc::new(commit::Troubled { commits, life: Arc::clone(&self.life) });
         Ok(Member { log, commits: Committing::Batch(commits) })

@@ -60,6 +60,8 @@ pub enum Fault {
         /// How long.
         millis: u64,
     },
+    /// An operator pauses the service for so many milliseconds.
+    Hold(u64),
     /// Another instance joins. Where a service is being upgraded, it runs the newer version.
     Join(u32),
     /// An instance is asked to stop, and does not come back.
@@ -85,6 +87,7 @@ impl Fault {
             Self::StoreFull(_) => "store full",
             Self::ReadFails => "read fails",
             Self::Pause { .. } => "paused owner",
+            Self::Hold(_) => "operator's pause",
             Self::Join(_) => "join",
             Self::Leave(_) => "leave",
             Self::Handler(Trick::Slow(_) | Trick::Lingers(_)) => "slow handler",
@@ -149,7 +152,7 @@ pub(crate) fn draw(chance: &dyn Random, horizon: Duration, most: u64) -> Vec<Pla
 }
 
 /// How many kinds [`draw_one`] knows.
-const KINDS: u64 = 16;
+const KINDS: u64 = 17;
 
 #[expect(clippy::cast_possible_truncation, reason = "bounded a line above each")]
 fn draw_one(chance: &dyn Random, kind: u64) -> Fault {
@@ -167,7 +170,8 @@ fn draw_one(chance: &dyn Random, kind: u64) -> Fault {
             Fault::Clock(if below(chance, 2) == 0 { by } else { -by })
         }
         9 => Fault::Again(small(30)),
-        10..13 => {
+        10 => Fault::Hold(of_any_size(chance, 8_000)),
+        11..14 => {
             let rulings = [Ruling::Slow, Ruling::NotCommitted, Ruling::UnknownApplied, Ruling::UnknownLost];
             let ruling = rulings[below(chance, 4) as usize];
             Fault::Commit { ruling, millis: of_any_size(chance, 4_000), late: below(chance, 2) == 0 }

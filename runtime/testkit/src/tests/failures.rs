@@ -90,6 +90,22 @@ fn who_does_what_is_refused_is_found_and_named_alone() {
 }
 
 #[test]
+fn an_output_larger_than_its_topic_takes_fails_its_unit_when_it_is_emitted() {
+    for shape in SHAPES {
+        let stage = Stage::new(shape, 1);
+        stage.broker.tell_largest(800);
+        stage.feed(&partition(0), "a", Task { n: 0, emits: 1, ..Task::default() });
+        stage.feed(&partition(0), &LONG, Task { n: 1, emits: 1, ..Task::default() });
+        let (_, error) = ends(&stage);
+        assert_eq!((error.code, stage.begun().len()), (Code::HANDLER_FAILED, 2), "no second attempt: {error}");
+        for words in ["tasks-0@1", "after 1 attempt: ", " bytes, and its topic takes 800"] {
+            assert!(error.message.contains(words), "it does not say {words:?}: {error}");
+        }
+        assert_eq!(stage.behind(), 1, "what came before went through");
+    }
+}
+
+#[test]
 fn what_comes_before_a_refused_unit_goes_through() {
     let stage = Stage::new(Shape::Batch, 1);
     stage.broker.refuse_values_over(500);

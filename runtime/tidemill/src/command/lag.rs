@@ -20,6 +20,9 @@ pub(super) async fn show(host: &Host, output: Output) -> Result<Exit, Coded> {
     host.prepare().await?;
     let mut lines = Vec::new();
     for service in host.services() {
+        if host.broker().is_paused(service.name()).await? {
+            tracing::warn!(service = %service.name(), "paused by an operator");
+        }
         let inputs: Vec<Arc<str>> = service.input_topics().cloned().collect();
         for lag in host.broker().lag(service.name(), &inputs).await? {
             let (topic, partition) = (lag.partition.topic.to_string(), lag.partition.partition);

@@ -4,6 +4,7 @@
 
 mod describe;
 mod lag;
+mod pause;
 mod reset;
 mod service;
 mod settings;

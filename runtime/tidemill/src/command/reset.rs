@@ -197,7 +197,8 @@ async fn hold(
                     held.retain(|partition, _| !partitions.contains(partition));
                     member.log.release(&partitions);
                 }
-                Poll::Ready(Ok(None)) => {}
+                // Positions move in a paused group as in any other.
+                Poll::Ready(Ok(Some(LogEvent::Paused | LogEvent::Resumed) | None)) => {}
             }
         }
         Poll::Ready(Ok(()))

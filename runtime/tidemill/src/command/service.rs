@@ -7,7 +7,7 @@ use tidemill_core::code::{Coded, Exit};
 use tidemill_core::service::ServiceBuilder;
 
 use crate::command::reset::Wanted;
-use crate::command::{Options, Output, RunOptions, describe, execute, lag, reset, settings, topics};
+use crate::command::{Options, Output, RunOptions, describe, execute, lag, pause, reset, settings, topics};
 use crate::config::Configuration;
 use crate::host::{Host, Until};
 
@@ -45,6 +45,20 @@ enum Command {
     Reset {
         #[command(flatten)]
         wanted: Wanted,
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Let the service begin nothing new, in all its instances and those that come. What is under way ends.
+    Pause {
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Let a paused service go on.
+    Resume {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
         #[command(flatten)]
@@ -95,7 +109,7 @@ enum TopicsCommand {
 }
 
 /// The `main` of a service's program: `run`, `describe`, `config show`, `topics create`, `topics check`,
-/// `lag` and `reset`.
+/// `lag`, `pause`, `resume` and `reset`.
 pub fn main(service: ServiceBuilder) -> ExitCode {
     execute(|program: Program| carry_out(program.command, service))
 }
@@ -128,6 +142,12 @@ async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Co
         }
         Command::Reset { wanted, output, options } => {
             reset::reset(&existing(Configuration::load(&options)?, service)?, &wanted, output).await
+        }
+        Command::Pause { output, options } => {
+            pause::set(&existing(Configuration::load(&options)?, service)?, true, output).await
+        }
+        Command::Resume { output, options } => {
+            pause::set(&existing(Configuration::load(&options)?, service)?, false, output).await
         }
         Command::Lag { output, options } => {
             lag::show(&existing(Configuration::load(&options)?, service)?, output).await

@@ -105,6 +105,13 @@ pub(super) const KEYS: &[Key] = &[
         "A transaction that is open for longer is aborted. Handlers run outside of it.",
     ),
     key(
+        "kafka.members",
+        Kind::Choice(&["dynamic", "static"]),
+        "dynamic",
+        "Whether an instance that stops gives its shards up at once, or keeps them for `kafka.session_timeout`, so that a quick \
+         restart moves nothing. `static` needs `instance` or `state_dir`.",
+    ),
+    key(
         "kafka.allow_sasl_plaintext",
         Kind::Choice(&["false", "true"]),
         "false",

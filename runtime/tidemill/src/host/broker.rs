@@ -35,6 +35,11 @@ pub(super) fn instance(configuration: &Configuration, group: &str) -> Result<Str
     }
     let unique = format!("{:016x}", SplitMix::seeded().next());
     match state_folder(configuration) {
+        None if is_static(configuration) => {
+            let message =
+                "kafka.members=static needs a name that stays: set `instance`, or `state_dir`, where one is kept";
+            Err(Coded::new(Code::BAD_VALUE, message))
+        }
         None => Ok(unique),
         Some(folder) => {
             let file = folder.join(format!("{group}.instance"));
@@ -91,6 +96,10 @@ pub(super) fn open(
     }
 }
 
+fn is_static(configuration: &Configuration) -> bool {
+    configuration.text("kafka.members") == "static"
+}
+
 fn is_host_and_port(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
@@ -105,6 +114,7 @@ fn kafka_settings(configuration: &Configuration, brokers: &str) -> kafka::Settin
             "consumer" => kafka::GroupProtocol::Consumer,
             _ => kafka::GroupProtocol::Classic,
         },
+        static_members: is_static(configuration),
         drain: configuration.drain(),
         session_timeout: time("kafka.session_timeout", defaults.session_timeout),
         heartbeat: time("kafka.heartbeat", defaults.heartbeat),

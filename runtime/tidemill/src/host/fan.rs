@@ -22,6 +22,10 @@ impl Observer for Fan {
         self.0.iter().for_each(|observer| observer.shard_started(shard));
     }
 
+    fn paused(&self, is_paused: bool) {
+        self.0.iter().for_each(|observer| observer.paused(is_paused));
+    }
+
     fn shard_waits(&self, shard: u32, missing: &[TopicPartition]) {
         self.0.iter().for_each(|observer| observer.shard_waits(shard, missing));
     }

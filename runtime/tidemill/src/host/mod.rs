@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use tidemill_core::code::{Code, Coded, Exit};
-use tidemill_core::ports::{Blocking, Broker, Clock, Observer};
+use tidemill_core::ports::{Blocking, Broker, Clock, Observer, OwnTopic};
 use tidemill_core::service::{Service, ServiceBuilder};
 use tidemill_core::worker::Left;
 use tokio::sync::{mpsc, watch};
@@ -128,19 +128,26 @@ impl Host {
 
     fn topics_of(&self, service: &Service) -> Vec<Arc<str>> {
         let declared = service.input_topics().chain(service.output_topics()).cloned();
-        declared.chain(self.broker.own_topics(service.name())).collect()
+        declared.chain(self.broker.own_topics(service.name()).into_iter().map(|own| own.name)).collect()
+    }
+
+    /// The service for which the broker needs this topic itself, if there is one.
+    fn own_topic(&self, topic: &str) -> Option<(&Service, OwnTopic)> {
+        self.services.iter().find_map(|service| {
+            let own = self.broker.own_topics(service.name()).into_iter().find(|own| *own.name == *topic)?;
+            Some((&**service, own))
+        })
     }
 
     /// How many partitions a topic gets that is created: as many as its service's inputs have where it goes with them, else
     /// as configured.
     pub(crate) async fn partitions_for(&self, topic: &str) -> Result<u32, Coded> {
-        let goes_with = self
-            .services
-            .iter()
-            .find(|service| self.broker.own_topics(service.name()).iter().any(|own| **own == *topic));
-        let inputs = goes_with.map(|service| service.input_topics().cloned().collect::<Vec<_>>()).unwrap_or_default();
-        for input in inputs {
-            if let Some(info) = self.broker.topics().describe(&input).await? {
+        let Some((service, own)) = self.own_topic(topic) else { return Ok(self.configuration.partitions()) };
+        if let Some(partitions) = own.partitions {
+            return Ok(partitions);
+        }
+        for input in service.input_topics() {
+            if let Some(info) = self.broker.topics().describe(input).await? {
                 return Ok(info.partitions);
             }
         }
@@ -152,10 +159,18 @@ impl Host {
     pub async fn create_topics(&self, topics: impl IntoIterator<Item = Arc<str>>) -> Result<Vec<Arc<str>>, Coded> {
         let known = self.broker.topics();
         let mut created = Vec::new();
-        for topic in topics {
+        // What the broker needs itself goes by the inputs, so those come first.
+        let (own, others): (Vec<_>, Vec<_>) = topics.into_iter().partition(|topic| self.own_topic(topic).is_some());
+        for topic in others.into_iter().chain(own) {
             if known.describe(&topic).await?.is_none() {
                 let partitions = self.partitions_for(&topic).await?;
-                known.create(&topic, partitions).await?;
+                match self.own_topic(&topic) {
+                    Some((service, _)) => {
+                        let inputs: Vec<_> = service.input_topics().cloned().collect();
+                        self.broker.create_own(&topic, &inputs, partitions).await?;
+                    }
+                    None => known.create(&topic, partitions).await?,
+                }
                 tracing::debug!(topic = %topic, partitions, "topic created");
                 created.push(topic);
             }

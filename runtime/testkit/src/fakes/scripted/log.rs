@@ -1,6 +1,5 @@
 //! A member's view of the scripted log.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -40,7 +39,8 @@ impl Reading {
             let message = format!("group {} has a member called {} already", who.group, who.member);
             return Err(Coded::new(Code::BAD_SERVICE, message));
         }
-        let seat = Seat { topics: subscription.topics, events: VecDeque::new(), waker: None, leaves: false };
+        let events = group.is_paused.then_some(LogEvent::Paused).into_iter().collect();
+        let seat = Seat { topics: subscription.topics, events, waker: None, leaves: false };
         group.members.insert(Arc::clone(&who.member), seat);
         world.coordinate(&who.group, now);
         drop(world);

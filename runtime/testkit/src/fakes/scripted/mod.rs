@@ -101,6 +101,7 @@ impl Scripted {
             broken_reads: 0,
             commits: 0,
             largest_value: usize::MAX,
+            largest_told: None,
         };
         Self { world: Arc::new(Mutex::new(world)), clock: Arc::clone(clock), shape, open: Arc::default() }
     }
@@ -204,6 +205,16 @@ impl Scripted {
     /// From now on a commit with a value that has more bytes is refused.
     pub fn refuse_values_over(&self, bytes: usize) {
         self.lock().largest_value = bytes;
+    }
+
+    /// From now on the broker tells that topics take records of so many bytes.
+    pub fn tell_largest(&self, bytes: usize) {
+        self.lock().largest_told = Some(bytes);
+    }
+
+    /// Pauses a group, or lets it go on.
+    pub fn pause(&self, group: &str, paused: bool) {
+        self.lock().pause(group, paused);
     }
 
     /// How many commits took effect.
@@ -330,6 +341,10 @@ impl Topics for Scripted {
                 Ok(())
             }
         }
+    }
+
+    async fn largest(&self, _topic: &str) -> Result<Option<usize>, Coded> {
+        Ok(self.lock().largest_told)
     }
 
     async fn offsets(&self, partition: &TopicPartition) -> Result<(u64, u64), Coded> {

@@ -57,6 +57,16 @@ impl World {
         group.tell(member, LogEvent::Lost { partitions });
     }
 
+    /// Tells all members, and those that come, whether anything new may begin.
+    pub(super) fn pause(&mut self, group: &str, paused: bool) {
+        let group = self.groups.entry(group.into()).or_default();
+        group.is_paused = paused;
+        let members: Vec<Arc<str>> = group.members.keys().cloned().collect();
+        for member in members {
+            group.tell(&member, if paused { LogEvent::Paused } else { LogEvent::Resumed });
+        }
+    }
+
     /// Takes away what was not released in time.
     pub(super) fn enforce(&mut self, name: &str, now: Duration) {
         let Some(group) = self.groups.get(name) else { return };

@@ -64,6 +64,7 @@ pub(super) struct Group {
     /// What single units left: the offsets that are done and not yet folded.
     pub(super) done: BTreeMap<TopicPartition, BTreeSet<u64>>,
     pub(super) state: BTreeMap<(u32, Bytes), Bytes>,
+    pub(super) is_paused: bool,
 }
 
 pub(super) struct World {
@@ -83,6 +84,8 @@ pub(super) struct World {
     pub(super) broken_reads: usize,
     pub(super) commits: usize,
     pub(super) largest_value: usize,
+    /// What the broker tells of the records that topics take.
+    pub(super) largest_told: Option<usize>,
 }
 
 impl World {

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tidemill_core::code::Coded;
-use tidemill_core::ports::{Log, LogEvent, Start};
+use tidemill_core::ports::{Clock, Log, LogEvent, Start};
 use tidemill_core::record::{RecordBatch, TopicPartition};
 
 use super::Life;
@@ -12,8 +14,31 @@ use crate::simulation::fault::Fault;
 use crate::simulation::ledger::Entry;
 
 pub(super) struct Troubled {
-    pub(super) log: Box<dyn Log>,
-    pub(super) life: Arc<Life>,
+    log: Box<dyn Log>,
+    life: Arc<Life>,
+    /// Rings when an operator lets the service go on that was told to pause.
+    held: Option<BoxFuture<'static, ()>>,
+}
+
+impl Troubled {
+    pub(super) fn new(log: Box<dyn Log>, life: Arc<Life>) -> Self {
+        Self { log, life, held: None }
+    }
+
+    /// What an operator wants, if it is something new.
+    fn operator(&mut self, cx: &mut Context<'_>) -> Option<LogEvent> {
+        let clock = &self.life.chaos.clock;
+        let left = self.life.held_until().saturating_sub(clock.passed());
+        let Some(held) = &mut self.held else {
+            self.held = (left > Duration::ZERO).then(|| clock.sleep(left));
+            return self.held.is_some().then_some(LogEvent::Paused);
+        };
+        if held.as_mut().poll(cx).is_pending() {
+            return None;
+        }
+        self.held = None;
+        Some(LogEvent::Resumed)
+    }
 }
 
 impl Log for Troubled {
@@ -25,7 +50,11 @@ impl Log for Troubled {
     ) -> Poll<Result<Option<LogEvent>, Coded>> {
         self.life.call();
         let before = into.len();
-        let polled = self.log.poll(cx, room, into);
+        let told = self.operator(cx);
+        let polled = match told {
+            Some(event) => Poll::Ready(Ok(Some(event))),
+            None => self.log.poll(cx, room, into),
+        };
         let who = || self.life.who.clone();
         if let Poll::Ready(Ok(Some(event))) = &polled {
             self.life.push(Entry::Told { who: who(), event: event.clone() });
