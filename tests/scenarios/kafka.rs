@@ -9,6 +9,7 @@ mod operated;
 mod positions;
 mod refusals;
 mod refused;
+mod secured;
 mod tally;
 
 use serde_json::Value;

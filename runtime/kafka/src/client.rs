@@ -46,6 +46,10 @@ const MOST_REQUEST_BYTES: &str = "104857600";
 /// One batch stays below what a topic takes by default.
 const BATCH_BYTES: &str = "1000000";
 
+/// What the client says of a connection that the broker ends because of our certificate, or for want of one. In TLS 1.3 that comes when
+/// the connection stands, and looks as if it broke.
+const TLS_ALERT: &str = "SSL alert number";
+
 /// What all clients of one cluster know together: whether it was heard of lately.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
@@ -129,6 +133,7 @@ fn on_error(reach: &Reach, error: &KafkaError, reason: &str) {
     match error.rdkafka_error_code() {
         Some(E::AllBrokersDown) => reach.lost(reason),
         Some(E::Authentication | E::SaslAuthenticationFailed | E::SSL) => reach.denied(reason),
+        Some(E::BrokerTransportFailure) if reason.contains(TLS_ALERT) => reach.denied(reason),
         _ => tracing::debug!(%error, reason, "client error"),
     }
 }
