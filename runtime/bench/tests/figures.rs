@@ -90,6 +90,31 @@ fn both_stores_run_and_leave_nothing_behind() {
 }
 
 #[test]
+fn on_kafka_each_case_has_its_figures() {
+    let Some(broker) = devkit::kafka::for_tests("the benchmark on Kafka") else { return };
+    let (broker, folder) = (format!("kafka://{broker}"), tempfile::tempdir().expect("a place for files"));
+    for case in ["passthrough", "stateful"] {
+        let figures = figures(folder.path(), case, &[case, "--broker", &broker]);
+        assert_eq!(figures["guarantee"], "exactly-once");
+    }
+    let output =
+        data(&call(folder.path(), &["latency", "--records", "500", "--broker", &broker, "--output", "json"]), 0);
+    let latency: Map<String, Value> = serde_json::from_str(&output).expect("JSON");
+    assert_eq!(latency["records"], 500);
+    for name in ["p50_ms", "p99_ms", "raw_p50_ms", "raw_p99_ms"] {
+        assert!(latency[name].as_f64().is_some_and(|millis| millis > 0.0), "{name}: {output}");
+    }
+    let output = data(&call(folder.path(), &["restore", "--broker", &broker, "--output", "json"]), 0);
+    let restored: Map<String, Value> = serde_json::from_str(&output).expect("JSON");
+    assert_eq!(restored["records"], RECORDS);
+    assert!(
+        ["records_per_second", "lost_seconds", "kept_seconds"].iter().all(|name| restored[*name].is_number()),
+        "{output}"
+    );
+    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 0, "no file is left");
+}
+
+#[test]
 fn a_table_has_a_line_for_each_figure() {
     let folder = tempfile::tempdir().expect("a place for files");
     let output = data(&call(folder.path(), &["passthrough"]), 0);
@@ -104,6 +129,7 @@ fn usage_errors_exit_2() {
         &[],
         &["sideways"],
         &["latency", "--broker", "memory:"],
+        &["restore", "--broker", "memory:"],
         &["passthrough", "stateful"],
         &["passthrough", "--fast"],
         &["passthrough", "--output", "xml"],

@@ -1,23 +1,20 @@
 //! The clients that talk to the cluster, each with the settings of its task.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
+use rdkafka::admin::AdminClient;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, ProducerContext};
-use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Message, TopicPartitionList, message::DeliveryResult};
+use rdkafka::producer::BaseProducer;
 use tidemill_core::code::{Code, Coded};
 
-use crate::broker::lock;
+use crate::context::{Quiet, Reach, Seat, hear};
 use crate::failure::Failure;
-use crate::native::Signal;
+use crate::native::{self, Signal};
 use crate::settings::{GroupProtocol, Settings};
+use crate::token::Token;
 
 /// Settings of librdkafka that the runtime has to choose itself, since its promises hang on them.
 const OWNED: &[&str] = &[
@@ -45,189 +42,6 @@ const LINGER_MS: &str = "5";
 const MOST_REQUEST_BYTES: &str = "104857600";
 /// One batch stays below what a topic takes by default.
 const BATCH_BYTES: &str = "1000000";
-
-/// What the client says of a connection that the broker ends because of our certificate, or for want of one. In TLS 1.3 that comes when
-/// the connection stands, and looks as if it broke.
-const TLS_ALERT: &str = "SSL alert number";
-
-/// What all clients of one cluster know together: whether it was heard of lately.
-#[derive(Debug, Default)]
-pub(crate) struct Reach {
-    is_lost: AtomicBool,
-    is_denied: AtomicBool,
-    /// Why a broker sends us away.
-    denial: Mutex<Option<String>>,
-}
-
-impl Reach {
-    /// Nobody answers. Told once, until somebody does.
-    pub(crate) fn lost(&self, reason: &str) {
-        if !self.is_lost.swap(true, Ordering::AcqRel) {
-            tracing::warn!(reason, "no broker answers; trying again until one does");
-        }
-    }
-
-    /// Why a broker sent us away, if one did: to the client that is as if nobody answered.
-    pub(crate) fn denial(&self) -> Option<String> {
-        lock(&self.denial).clone()
-    }
-
-    /// A broker sends us away. Told once, until one lets us in.
-    fn denied(&self, reason: &str) {
-        *lock(&self.denial) = Some(reason.to_owned());
-        if !self.is_denied.swap(true, Ordering::AcqRel) {
-            tracing::warn!(reason, "a broker does not accept us; trying again until one does");
-        }
-    }
-
-    /// Somebody answered.
-    pub(crate) fn back(&self) {
-        if self.is_denied.load(Ordering::Relaxed) && self.is_denied.swap(false, Ordering::AcqRel) {
-            *lock(&self.denial) = None;
-        }
-        if self.is_lost.load(Ordering::Relaxed) && self.is_lost.swap(false, Ordering::AcqRel) {
-            tracing::info!("a broker answers again");
-        }
-    }
-}
-
-/// How much a client may say at a time.
-const MOST_SAID: usize = 64;
-
-/// Takes what a client has to say, its log and its errors, which would gather in its memory otherwise. Clients that read have
-/// their records in queues of their own.
-pub(crate) fn hear<C: ConsumerContext>(client: &BaseConsumer<C>) {
-    for _ in 0..MOST_SAID {
-        // Whether there was anything is not told; errors went to the client's context.
-        drop(client.poll(Duration::ZERO));
-    }
-}
-
-/// The context of clients that only log.
-#[derive(Clone)]
-pub(crate) struct Quiet {
-    reach: Arc<Reach>,
-    /// Why a record of this producer was not taken. What the broker refuses takes others with it, and may be told after them.
-    refused: Arc<Mutex<Option<Failure>>>,
-}
-
-impl Quiet {
-    /// Why a record of this producer was not taken, if there ever was one.
-    pub(crate) fn refused(&self) -> Option<Failure> {
-        lock(&self.refused).clone()
-    }
-}
-
-fn log(level: RDKafkaLogLevel, facility: &str, text: &str) {
-    match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
-            tracing::error!(facility, "{text}");
-        }
-        // A broker that goes away is an error to the client and daily bread to us; `Reach` says it once.
-        _ => tracing::debug!(facility, "{text}"),
-    }
-}
-
-fn on_error(reach: &Reach, error: &KafkaError, reason: &str) {
-    use RDKafkaErrorCode as E;
-    match error.rdkafka_error_code() {
-        Some(E::AllBrokersDown) => reach.lost(reason),
-        Some(E::Authentication | E::SaslAuthenticationFailed | E::SSL) => reach.denied(reason),
-        Some(E::BrokerTransportFailure) if reason.contains(TLS_ALERT) => reach.denied(reason),
-        _ => tracing::debug!(%error, reason, "client error"),
-    }
-}
-
-impl ClientContext for Quiet {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        log(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        on_error(&self.reach, &error, reason);
-    }
-}
-
-impl ConsumerContext for Quiet {}
-
-impl ProducerContext for Quiet {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, message)) = result {
-            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-            let failure =
-                Failure::new(code, format!("a record for {} [{}]: {error}", message.topic(), message.partition()));
-            let mut known = lock(&self.refused);
-            if known.is_none() || failure.is_refusal() {
-                tracing::debug!("{failure}");
-                *known = Some(failure);
-            }
-        }
-    }
-}
-
-/// What the group said about partitions, to be answered by the member.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Rebalance {
-    Assign(Vec<(String, i32)>),
-    Revoke(Vec<(String, i32)>),
-}
-
-/// The context of a group's client: a rebalance is only written down, and answered when the worker is done with it.
-pub(crate) struct Seat {
-    reach: Arc<Reach>,
-    rebalances: Mutex<VecDeque<Rebalance>>,
-    signal: Arc<Signal>,
-    /// Nobody will answer any more: rebalances are answered at once.
-    is_over: AtomicBool,
-}
-
-impl Seat {
-    pub(crate) fn next(&self) -> Option<Rebalance> {
-        lock(&self.rebalances).pop_front()
-    }
-
-    pub(crate) fn end(&self) {
-        self.is_over.store(true, Ordering::Release);
-    }
-}
-
-impl ClientContext for Seat {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        log(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        on_error(&self.reach, &error, reason);
-    }
-}
-
-impl ConsumerContext for Seat {
-    fn rebalance(&self, client: &BaseConsumer<Self>, kind: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let partitions = list.elements().iter().map(|found| (found.topic().to_owned(), found.partition())).collect();
-        let assigns = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        if self.is_over.load(Ordering::Acquire) {
-            return let_pass(client, assigns, list);
-        }
-        let found = if assigns { Rebalance::Assign(partitions) } else { Rebalance::Revoke(partitions) };
-        lock(&self.rebalances).push_back(found);
-        self.signal.tell();
-    }
-}
-
-/// Answers a rebalance on behalf of a member that is about to go. Only what nobody has answered may be answered so: the group goes
-/// on with the answer, and may be left while this still asks it.
-pub(crate) fn let_pass(client: &BaseConsumer<Seat>, assigns: bool, list: &TopicPartitionList) {
-    let answer = match client.rebalance_protocol() {
-        RebalanceProtocol::Cooperative if assigns => client.incremental_assign(list),
-        RebalanceProtocol::Cooperative => client.incremental_unassign(list),
-        _ => client.unassign(),
-    };
-    if let Err(error) = answer {
-        tracing::debug!(%error, "a rebalance at the end could not be answered");
-    }
-}
 
 /// Makes clients for one cluster.
 #[derive(Clone)]
@@ -266,7 +80,25 @@ impl Clients {
     }
 
     fn context(&self) -> Quiet {
-        Quiet { reach: Arc::clone(&self.reach), refused: Arc::default() }
+        Quiet::new(Arc::clone(&self.reach), self.token())
+    }
+
+    fn token(&self) -> Token {
+        Token::new(self.settings.token_file.as_deref())
+    }
+
+    /// A client that reads, or asks. What it has to say is taken at once: before it has a token, it waits for that.
+    fn consumer(&self, config: &ClientConfig, what: &str) -> Result<Plain, Coded> {
+        let client: Plain = config.create_with_context(self.context()).map_err(|error| cannot_open(error, what))?;
+        hear(&client);
+        Ok(client)
+    }
+
+    fn own_producer(&self, config: &ClientConfig) -> Result<Producer, Coded> {
+        let producer: Producer =
+            config.create_with_context(self.context()).map_err(|error| cannot_open(error, "a producer"))?;
+        producer.poll(Duration::ZERO);
+        Ok(producer)
     }
 
     /// What all clients have in common.
@@ -295,7 +127,7 @@ impl Clients {
             // Committed offsets count where no transaction is open on them.
             config.set("group.id", group).set("isolation.level", "read_committed");
         }
-        config.create_with_context(self.context()).map_err(|error| cannot_open(error, "a client"))
+        self.consumer(&config, "a client")
     }
 
     /// A client that reads partitions which it is given one by one. It knows the group by name and never joins it.
@@ -313,7 +145,7 @@ impl Clients {
         config.set("isolation.level", "read_committed").set("auto.offset.reset", "error");
         config.set("enable.partition.eof", "true");
         config.set_log_level(RDKafkaLogLevel::Info);
-        config.create_with_context(self.context()).map_err(|error| cannot_open(error, "a reader"))
+        self.consumer(&config, "a reader")
     }
 
     /// A member's client. It joins the group and reads nothing.
@@ -338,12 +170,7 @@ impl Clients {
                 config.set("group.protocol", "consumer").set("group.remote.assignor", "range");
             }
         }
-        let seat = Seat {
-            reach: Arc::clone(&self.reach),
-            rebalances: Mutex::default(),
-            signal: Arc::clone(signal),
-            is_over: AtomicBool::new(false),
-        };
+        let seat = Seat::new(Arc::clone(&self.reach), self.token(), Arc::clone(signal));
         let client: BaseConsumer<Seat> =
             config.create_with_context(seat).map_err(|error| cannot_open(error, "a member's client"))?;
         Ok(client)
@@ -361,7 +188,7 @@ impl Clients {
         config.set("transactional.id", transactional_id).set("delivery.report.only.error", "true");
         config.set("transaction.timeout.ms", millis(self.settings.transaction_timeout));
         config.set_log_level(RDKafkaLogLevel::Info);
-        config.create_with_context(self.context()).map_err(|error| cannot_open(error, "a producer"))
+        self.own_producer(&config)
     }
 
     /// A producer of single records, sent at once.
@@ -370,12 +197,19 @@ impl Clients {
         suits.set("linger.ms", "0");
         let mut config = self.over(suits);
         config.set("delivery.report.only.error", "true");
-        config.create_with_context(self.context()).map_err(|error| cannot_open(error, "a producer"))
+        self.own_producer(&config)
     }
 
-    /// The settings of a client that creates topics.
-    pub(crate) fn admin(&self) -> ClientConfig {
-        self.base()
+    /// A client that creates topics, and asks for their settings.
+    pub(crate) fn admin(&self) -> Result<AdminClient<Quiet>, Failure> {
+        let admin: AdminClient<Quiet> = self.base().create_with_context(self.context())?;
+        if self.settings.token_file.is_some() {
+            let given = self.token().read().map_err(|error| error.to_string());
+            given
+                .and_then(|token| native::give_token(admin.inner(), &token))
+                .map_err(|reason| Failure::new(RDKafkaErrorCode::Authentication, reason))?;
+        }
+        Ok(admin)
     }
 }
 

@@ -15,7 +15,8 @@ use tidemill_core::record::TopicPartition;
 
 use crate::broker::{Shared, lock};
 use crate::changelog;
-use crate::client::{Plain, Seat};
+use crate::client::Plain;
+use crate::context::Seat;
 use crate::names;
 use crate::offsets;
 use crate::ownership::{Ownership, fenced};

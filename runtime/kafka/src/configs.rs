@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::{AdminOptions, ConfigResource, ResourceSpecifier};
 use tidemill_core::code::{Code, Coded};
 
 use crate::broker::{Kafka, PATIENCE};
@@ -86,8 +85,7 @@ impl Kafka {
     /// What these topics are set to. One that does not exist, or whose settings may not be seen, is left out.
     pub(crate) async fn configs(&self, topics: &[&str]) -> Result<Vec<TopicConfig>, Coded> {
         let cannot = |failure: Failure| failure.coded("settings of topics cannot be read");
-        let config = self.shared.clients.admin();
-        let admin: AdminClient<DefaultClientContext> = config.create().map_err(|error| cannot(error.into()))?;
+        let admin = self.shared.clients.admin().map_err(cannot)?;
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let wanted: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
         let answers = admin.describe_configs(&wanted, &options).await.map_err(|error| cannot(error.into()))?;

@@ -12,6 +12,7 @@ mod checks;
 mod client;
 mod commits;
 mod configs;
+mod context;
 mod failure;
 mod lookup;
 mod member;
@@ -27,6 +28,7 @@ mod restore;
 mod settings;
 mod states;
 mod times;
+mod token;
 mod topics;
 mod transaction;
 

@@ -12,7 +12,7 @@ use tidemill_core::record::TopicPartition;
 
 use crate::access::Access;
 use crate::broker::{PATIENCE, Shared, lock};
-use crate::client::hear;
+use crate::context::hear;
 use crate::failure::Failure;
 use crate::native::{self, Description};
 use crate::offsets;

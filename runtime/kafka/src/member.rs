@@ -20,7 +20,8 @@ use tidemill_core::time::Timestamp;
 
 use crate::access::Access;
 use crate::broker::Shared;
-use crate::client::{Plain, Rebalance, Seat, let_pass};
+use crate::client::Plain;
+use crate::context::{Rebalance, Seat, let_pass};
 use crate::failure::Failure;
 use crate::native::{self, Signal};
 use crate::operations::Operations;

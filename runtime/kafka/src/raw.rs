@@ -65,7 +65,7 @@ pub trait Work {
 /// Reads partitions of a topic from their beginnings, committed records only.
 struct Input {
     client: Arc<Plain>,
-    queues: Vec<Queue<crate::client::Quiet>>,
+    queues: Vec<Queue<crate::context::Quiet>>,
 }
 
 impl Input {
@@ -219,9 +219,8 @@ pub fn first_headers(settings: Settings, topic: &str, partitions: u32) -> Result
 
 /// Deletes topics; those that do not exist are deleted already.
 pub async fn delete_topics(settings: Settings, topics: &[&str]) -> Result<(), Coded> {
-    use rdkafka::admin::{AdminClient, AdminOptions};
-    let admin: AdminClient<rdkafka::client::DefaultClientContext> =
-        Clients::new(settings)?.admin().create().map_err(failed)?;
+    use rdkafka::admin::AdminOptions;
+    let admin = Clients::new(settings)?.admin().map_err(|failure| failure.coded("topics cannot be deleted"))?;
     let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
     for answer in admin.delete_topics(topics, &options).await.map_err(failed)? {
         match answer {

@@ -18,7 +18,8 @@ use tidemill_core::record::{Record, RecordBatch, TopicPartition};
 use tidemill_core::time::Timestamp;
 
 use crate::broker::Shared;
-use crate::client::{Plain, Quiet, hear};
+use crate::client::Plain;
+use crate::context::{Quiet, hear};
 use crate::failure::Failure;
 use crate::native::{Message, Queue, Signal};
 

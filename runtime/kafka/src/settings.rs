@@ -1,5 +1,6 @@
 //! What can be chosen about a connection to Kafka.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The protocol by which members of a group agree on who reads what.
@@ -34,10 +35,15 @@ pub struct Settings {
     pub transaction_timeout: Duration,
     /// Whether passwords may go over connections that are not encrypted.
     pub allow_sasl_plaintext: bool,
+    /// The file with the token for SASL OAUTHBEARER, which somebody keeps fresh.
+    pub token_file: Option<PathBuf>,
     /// Bytes that are fetched ahead for each worker, over all its partitions; each holds one fetch at least.
     pub fetch_ahead: usize,
     /// Copies of each record of a topic that is created; the broker's own default unless set.
     pub replication: Option<i32>,
+    /// For how long, and how many bytes of a partition, a topic of events that is created keeps records; the broker's own defaults unless
+    /// set.
+    pub retention: (Option<Duration>, Option<u64>),
     /// Settings of librdkafka, passed on as they are; what the runtime owns is refused when it is opened.
     pub client: Vec<(String, String)>,
 }
@@ -54,8 +60,10 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(1),
             transaction_timeout: Duration::from_secs(10),
             allow_sasl_plaintext: false,
+            token_file: None,
             fetch_ahead: 4 * MIB,
             replication: None,
+            retention: (None, None),
             client: Vec::new(),
         }
     }

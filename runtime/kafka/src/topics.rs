@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{TopicInfo, Topics};
@@ -27,7 +26,10 @@ impl Topics for Kafka {
     }
 
     async fn create(&self, topic: &str, partitions: u32) -> Result<(), Coded> {
-        self.create_with(topic, partitions, &[]).await
+        let (age, bytes) = self.shared.clients.settings().retention;
+        let age = age.map(|age| ("retention.ms", age.as_millis().to_string()));
+        let bytes = bytes.map(|bytes| ("retention.bytes", bytes.to_string()));
+        self.create_with(topic, partitions, &age.into_iter().chain(bytes).collect::<Vec<_>>()).await
     }
 
     async fn largest(&self, topic: &str) -> Result<Option<usize>, Coded> {
@@ -73,8 +75,7 @@ impl Kafka {
             return Err(Coded::new(Code::BAD_VALUE, message));
         }
         let cannot = |failure: Failure| failure.coded(format!("topic {topic} cannot be created"));
-        let config = self.shared.clients.admin();
-        let admin: AdminClient<DefaultClientContext> = config.create().map_err(|error| cannot(error.into()))?;
+        let admin = self.shared.clients.admin().map_err(cannot)?;
         let copies = TopicReplication::Fixed(self.shared.clients.settings().replication.unwrap_or(BROKERS_DEFAULT));
         let mut new = NewTopic::new(topic, i32::try_from(partitions).unwrap_or(i32::MAX), copies);
         for (name, value) in settings {

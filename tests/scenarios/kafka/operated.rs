@@ -83,6 +83,24 @@ fn a_static_member_that_comes_back_at_once_moves_nothing() {
 }
 
 #[test]
+fn topics_are_created_as_they_are_wanted() {
+    let settings = ["topics.retention_age=1h", "topics.retention_bytes=64MiB"];
+    let Some(stage) = Stage::open("topics that are created on Kafka", &settings) else { return };
+    let describe = |topic| stage.tool("configs", &["--describe", "--entity-type", "topics", "--entity-name", topic]);
+    let events = describe("steps");
+    for setting in ["retention.ms=3600000", "retention.bytes=67108864"] {
+        assert!(events.contains(setting), "{setting}: {events}");
+    }
+    for topic in ["tally.changelog", "tally.operations"] {
+        let own = describe(topic);
+        assert!(own.contains("cleanup.policy=compact") && !own.contains("retention.ms=3600000"), "{own}");
+        assert!(own.contains("max.message.bytes=1114124"), "64 KiB more than the inputs: {own}");
+    }
+    let partitions = stage.tool("topics", &["--describe", "--topic", "tally.operations"]);
+    assert!(partitions.contains("PartitionCount: 1"), "{partitions}");
+}
+
+#[test]
 fn a_static_member_needs_a_name_that_stays() {
     let Some(stage) = Stage::open("static members without a name", &["kafka.members=static"]) else { return };
     let output = stage.run(&[]);

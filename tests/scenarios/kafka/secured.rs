@@ -1,8 +1,12 @@
 //! Connections that are encrypted, with passwords and with certificates.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use devkit::kafka::Options;
 use tempfile::TempDir;
 
@@ -88,7 +92,7 @@ fn passwords_go_by_scram_over_tls() {
     let mechanism = [("sasl.enabled.mechanisms", "SCRAM-SHA-512"), ("scram-sha-512.sasl.jaas.config", login)];
     let trusted = format!("kafka.client.ssl.ca.location={}", certificates.path("broker.pem"));
     let password = certificates.path("password");
-    std::fs::write(&password, format!("{PASSWORD}\n")).expect("the folder is ours");
+    fs::write(&password, format!("{PASSWORD}\n")).expect("the folder is ours");
     let password = format!("kafka.client.sasl.password=file:{password}");
     let settings = [
         "kafka.client.security.protocol=sasl_ssl",
@@ -129,4 +133,35 @@ fn a_service_shows_its_certificate() {
     works(&stage);
     // The broker does not know this one.
     is_sent_away(&stage, &format!("kafka.client.ssl.keystore.location={}", certificates.path("broker.p12")), "TM-0602");
+}
+
+/// A token that nobody signed, which a broker takes that was told so.
+fn token(principal: &str) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("this is later");
+    let (from, until) = (now.as_secs(), (now + Duration::from_hours(1)).as_secs());
+    let claims = serde_json::json!({ "sub": principal, "iat": from, "exp": until });
+    let part = |part: &str| BASE64_URL_SAFE_NO_PAD.encode(part);
+    format!("{}.{}.\n", part(r#"{"alg":"none"}"#), part(&claims.to_string()))
+}
+
+#[test]
+fn a_token_comes_from_a_file() {
+    let certificates = Certificates::make();
+    let login = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;";
+    let mechanism = [("sasl.enabled.mechanisms", "OAUTHBEARER"), ("oauthbearer.sasl.jaas.config", login)];
+    let (good, bad) = (certificates.path("token"), certificates.path("no-token"));
+    fs::write(&good, token("tally")).expect("the folder is ours");
+    fs::write(&bad, PASSWORD).expect("the folder is ours");
+    let settings = [
+        "kafka.client.security.protocol=sasl_ssl".to_owned(),
+        "kafka.client.sasl.mechanism=OAUTHBEARER".to_owned(),
+        format!("kafka.client.ssl.ca.location={}", certificates.path("broker.pem")),
+        format!("kafka.token_file={good}"),
+    ];
+    let settings = settings.each_ref().map(String::as_str);
+    let broker = certificates.broker("SASL_SSL", &mechanism);
+    let Some(stage) = Stage::without_topics("Kafka with tokens", &broker, &settings) else { return };
+    works(&stage);
+    is_sent_away(&stage, &format!("kafka.token_file={bad}"), "TM-0602");
+    is_sent_away(&stage, "kafka.token_file=none", "TM-0602");
 }

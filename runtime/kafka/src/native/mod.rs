@@ -6,6 +6,7 @@ mod group;
 mod message;
 mod produce;
 mod queue;
+mod token;
 mod topic;
 
 use std::ffi::CString;
@@ -19,6 +20,7 @@ pub(crate) use group::members;
 pub(crate) use message::Message;
 pub(crate) use produce::{Outgoing, Target, commit, flush, produce, waiting};
 pub(crate) use queue::{Queue, Signal};
+pub(crate) use token::give_token;
 pub(crate) use topic::{Description, describe};
 
 /// A topic's name as C wants it. A name with a zero byte names no topic.

@@ -82,8 +82,18 @@ pub(super) const KEYS: &[Key] = &[
         "A handler that blocks its thread for longer ends the process (TM-0502).",
     ),
     key("topics.partitions", FEW, "4", "Partitions of topics that are created."),
-    key("topics.retention_age", Kind::AgeOrNone, "none", "How long `embedded:` and `memory:` keep a record."),
-    key("topics.retention_bytes", Kind::SizeOrNone, "none", "How many bytes of a partition they keep."),
+    key(
+        "topics.retention_age",
+        Kind::AgeOrNone,
+        "none",
+        "How long `embedded:` and `memory:` keep a record; on Kafka, what `topics create` sets, or leaves to the cluster.",
+    ),
+    key(
+        "topics.retention_bytes",
+        Kind::SizeOrNone,
+        "none",
+        "How many bytes of a partition they keep; on Kafka likewise.",
+    ),
     key(
         "topics.replication",
         Kind::Count { least: 0, most: MANY },
@@ -116,6 +126,12 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Choice(&["false", "true"]),
         "false",
         "Whether passwords may go over connections that are not encrypted (`security.protocol` `sasl_plaintext`).",
+    ),
+    key(
+        "kafka.token_file",
+        Kind::Text,
+        "none",
+        "The file with the token for `sasl.mechanism` `OAUTHBEARER`; it is read again every 48 seconds.",
     ),
     key("kafka.fetch_ahead", SOME_BYTES, "4MiB", "Bytes fetched ahead from Kafka, in each worker."),
     key(

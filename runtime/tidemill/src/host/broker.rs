@@ -120,15 +120,22 @@ fn kafka_settings(configuration: &Configuration, brokers: &str) -> kafka::Settin
         heartbeat: time("kafka.heartbeat", defaults.heartbeat),
         transaction_timeout: time("kafka.transaction_timeout", defaults.transaction_timeout),
         allow_sasl_plaintext: configuration.text("kafka.allow_sasl_plaintext") == "true",
+        token_file: file(configuration, "kafka.token_file"),
         fetch_ahead: usize::try_from(number("kafka.fetch_ahead")).unwrap_or(usize::MAX),
         replication: i32::try_from(number("topics.replication")).ok().filter(|copies| *copies > 0),
+        retention: (configuration.time("topics.retention_age"), configuration.number("topics.retention_bytes")),
         client: configuration.client_settings(),
     }
 }
 
 /// The folder in which services on Kafka keep what they may lose.
 fn state_folder(configuration: &Configuration) -> Option<PathBuf> {
-    Some(configuration.text("state_dir")).filter(|folder| *folder != NONE).map(PathBuf::from)
+    file(configuration, "state_dir")
+}
+
+/// The place that a key names, if it names one.
+fn file(configuration: &Configuration, key: &str) -> Option<PathBuf> {
+    Some(configuration.text(key)).filter(|place| *place != NONE).map(PathBuf::from)
 }
 
 /// Where services keep a copy of their state: a folder for each group, or memory.
