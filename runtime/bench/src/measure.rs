@@ -141,11 +141,11 @@ async fn beside_the_client(host: &mut Host, cluster: &Cluster, case: Case, recor
     Ok(Report::new(case, records, service, bare))
 }
 
-/// Runs the services of the host until everything is done, and tells what the meter has seen of it.
-async fn measured(host: &Host, usage: oneshot::Receiver<Usage>) -> Result<Usage, Coded> {
+/// Runs the services of the host until everything is done, and tells what an observer of it has seen.
+pub(crate) async fn measured<T>(host: &Host, seen: oneshot::Receiver<T>) -> Result<T, Coded> {
     let mut running = host.start().await?;
-    let ended = match select(usage, pin!(running.failed())).await {
-        Either::Left((usage, _)) => Ok(usage.expect("the host keeps the meter")),
+    let ended = match select(seen, pin!(running.failed())).await {
+        Either::Left((seen, _)) => Ok(seen.expect("the host keeps the observer")),
         Either::Right((error, _)) => Err(error),
     };
     if ended.is_ok() {

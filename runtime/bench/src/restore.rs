@@ -1,12 +1,10 @@
 //! How long a service needs until it runs: without its copy of the state, which it reads from the changelog then, and with it.
 
 use std::path::Path;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
-use futures_util::future::{Either, select};
 use tempfile::TempDir;
 use tidemill::code::{Code, Coded};
 use tidemill::config::Configuration;
@@ -15,7 +13,7 @@ use tidemill::ports::Observer;
 use tidemill::prelude::*;
 
 use crate::case::Case;
-use crate::measure::PARTITIONS;
+use crate::measure::{PARTITIONS, measured};
 use crate::meter::now;
 use crate::passthrough::{INPUT, Payload};
 use crate::process;
@@ -117,14 +115,5 @@ async fn load(base: &Configuration, folder: &Path) -> Result<Load, Coded> {
     host.add(service())?;
     let (loads, load) = Loads::new();
     host.observe(Arc::new(loads));
-    let mut running = host.start().await?;
-    let ended = match select(load, pin!(running.failed())).await {
-        Either::Left((load, _)) => Ok(load.expect("the host keeps the observer")),
-        Either::Right((error, _)) => Err(error),
-    };
-    if ended.is_ok() {
-        running.drained().await?;
-    }
-    running.stop().await?;
-    ended
+    measured(&host, load).await
 }

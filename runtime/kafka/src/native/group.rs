@@ -8,6 +8,7 @@ use rdkafka::bindings as sys;
 use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode;
 
+use super::answer::answered;
 use super::c_name;
 use crate::failure::Failure;
 
@@ -38,11 +39,7 @@ pub(crate) fn members<C: ClientContext>(client: &Client<C>, group: &str, patienc
 unsafe fn read(event: *mut sys::rd_kafka_event_t) -> Result<usize, Failure> {
     // SAFETY: what is read belongs to the event, which the caller destroys later.
     unsafe {
-        let code = RDKafkaErrorCode::from(sys::rd_kafka_event_error(event));
-        if code != RDKafkaErrorCode::NoError {
-            let text = sys::rd_kafka_event_error_string(event);
-            return Err(Failure::new(code, CStr::from_ptr(text).to_string_lossy()));
-        }
+        answered(event)?;
         let mut count = 0;
         let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event);
         let groups = sys::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count);

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "librdkafka is a C library; each block says why it holds")]
 
+mod answer;
 mod group;
 mod message;
 mod produce;

@@ -9,6 +9,7 @@ use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode;
 use tidemill_core::ports::TopicInfo;
 
+use super::answer::answered;
 use super::c_name;
 use crate::failure::Failure;
 
@@ -56,11 +57,7 @@ pub(crate) fn describe<C: ClientContext>(
 unsafe fn read(event: *mut sys::rd_kafka_event_t) -> Result<Option<Description>, Failure> {
     // SAFETY: what is read belongs to the event, which the caller destroys later.
     unsafe {
-        let code = RDKafkaErrorCode::from(sys::rd_kafka_event_error(event));
-        if code != RDKafkaErrorCode::NoError {
-            let text = sys::rd_kafka_event_error_string(event);
-            return Err(Failure::new(code, CStr::from_ptr(text).to_string_lossy()));
-        }
+        answered(event)?;
         let mut count = 0;
         let result = sys::rd_kafka_event_DescribeTopics_result(event);
         let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
