@@ -9,5 +9,6 @@ mod misbehaving;
 mod own_crate;
 mod process;
 mod refusals;
+mod registry;
 mod shop;
 mod totals;

@@ -10,6 +10,7 @@ use tidemill_core::event::Event;
 use tidemill_core::headers;
 use tidemill_core::limits::Limits;
 use tidemill_core::ports::Broker;
+use tidemill_core::publisher::Publisher;
 use tidemill_core::record::Record;
 use tidemill_core::service::{Service, ServiceBuilder};
 use tidemill_core::state::{Cell, ScopeKey, decode};
@@ -147,7 +148,8 @@ fn order_lines(lines: u64) -> Vec<Record> {
     let broker: Arc<dyn Broker> = Embedded::memory(&Settings::default(), VirtualClock::new());
     at_once(broker.topics().create(ingest::TOPIC, 1)).expect("`memory:` takes everything");
     let survey = ingest::Survey::of(ingest::Input::Generated { lines, seed: 1 }).expect("lines are made up");
-    let published = block_on(&VirtualClock::new(), survey.publish(&broker, None, |_| ()));
+    let to = Publisher::new(Arc::clone(&broker), ingest::SOURCE);
+    let published = block_on(&VirtualClock::new(), survey.publish(to, None, |_| ()));
     published.expect("`memory:` takes everything");
     records(&*broker, ingest::TOPIC).into_iter().flatten().collect()
 }

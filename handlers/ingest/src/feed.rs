@@ -3,11 +3,9 @@
 use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::path::Path;
-use std::sync::Arc;
 use std::task::Poll;
 
 use tidemill::code::Coded;
-use tidemill::ports::Broker;
 use tidemill::publisher::{Publication, Publisher};
 use tidemill::time::Timestamp;
 
@@ -16,8 +14,8 @@ use crate::rejects::{Rejected, Rejects};
 use crate::survey::Survey;
 use crate::{InvoiceClosed, LineRejected, OrderLineRecorded};
 
-/// Who the events are from.
-const SOURCE: &str = "/shop/ingest";
+/// Who the events are from: the source that the publisher has to name.
+pub const SOURCE: &str = "/shop/ingest";
 /// How many bytes of events become visible together.
 const FLUSH_BYTES: usize = 512 * 1024;
 
@@ -37,18 +35,17 @@ pub struct Summary {
 impl Survey {
     /// Publishes the input: one [`OrderLineRecorded`] for each line, an [`InvoiceClosed`] after the last line of each invoice, and
     /// a [`LineRejected`] for each line that cannot be read, which also goes to the report `rejects`, if one is wanted. The topic
-    /// has to be there.
+    /// has to be there. The publisher names [`SOURCE`], since ids are unique within it.
     ///
     /// The ids of events are made of the content's checksum and the line's number: publishing the same content again, from
     /// whatever place, makes the same ids. A process that ends on the way has published a part, from the beginning, in whole
     /// flushes. `progress` is told the number of lines that are done, after each flush.
     pub async fn publish(
         self,
-        broker: &Arc<dyn Broker>,
+        mut publisher: Publisher,
         rejects: Option<&Path>,
         mut progress: impl FnMut(u64),
     ) -> Result<Summary, Coded> {
-        let mut publisher = Publisher::new(Arc::clone(broker), SOURCE);
         publisher.declare::<OrderLineRecorded>().await?;
         publisher.declare::<InvoiceClosed>().await?;
         publisher.declare::<LineRejected>().await?;

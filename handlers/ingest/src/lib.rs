@@ -17,7 +17,7 @@ mod row;
 mod survey;
 
 pub use events::{InvoiceClosed, Kind, LineRejected, OrderLineRecorded, TOPIC};
-pub use feed::Summary;
+pub use feed::{SOURCE, Summary};
 pub use input::Input;
 pub use rejects::Rejected;
 pub use survey::Survey;

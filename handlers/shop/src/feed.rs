@@ -32,7 +32,7 @@ pub(crate) async fn ingest(options: Ingest) -> Result<Exit, Coded> {
 
 /// Publishes an input that was looked through.
 pub(crate) async fn publish(survey: Survey, host: &Host, source: &Source, counts: &Counts) -> Result<Summary, Coded> {
-    survey.publish(host.broker(), source.rejects.as_deref(), |lines| counts.published(lines)).await
+    survey.publish(host.publisher(ingest::SOURCE), source.rejects.as_deref(), |lines| counts.published(lines)).await
 }
 
 /// Tells about lines that could not be read; where there is a report, how many are in it.

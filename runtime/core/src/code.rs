@@ -124,6 +124,12 @@ codes! {
     DUPLICATE_INSTANCE = 606, Problems;
     /// The topic that state is kept in is set to something that loses state.
     CHANGELOG_UNFIT = 607, Refused;
+    /// The schema registry does not answer.
+    REGISTRY_UNREACHABLE = 701, Unreachable;
+    /// The schema registry does not let us in.
+    REGISTRY_REFUSES = 702, NotAllowed;
+    /// A schema that is needed is not in the registry.
+    SCHEMA_NOT_REGISTERED = 703, Refused;
 }
 
 impl Code {

@@ -28,6 +28,24 @@ pub trait Codec<E>: Send + Sync + Sized + 'static {
 
     /// Reads an event.
     fn decode(&self, value: &Bytes) -> Result<E, CodecError>;
+
+    /// The schema that values are written in, where a registry can hold it.
+    fn schema(&self) -> Option<&str> {
+        None
+    }
+
+    /// From now on, values name the schema that they are written in by this id of a registry.
+    fn name_schema(&self, _id: u32) {}
+
+    /// The id of the registered schema without which this value cannot be read. Asked for every value, so it has to be quick.
+    fn missing(&self, _value: &[u8]) -> Option<u32> {
+        None
+    }
+
+    /// From now on, values are read that name this registered schema. One that does not fit the event's type is an error.
+    fn learn(&self, _id: u32, _schema: &str) -> Result<(), CodecError> {
+        Ok(())
+    }
 }
 
 /// JSON, as `serde_json` writes it.

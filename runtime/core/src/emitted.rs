@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::headers;
 use crate::limits::KEY_LIMIT;
 use crate::outputs::{Address, Outputs};
+use crate::ports::Schemas;
 
 /// The version of `CloudEvents` that our headers follow.
 const SPEC_VERSION: &[u8] = b"1.0";
@@ -22,9 +23,28 @@ pub(crate) struct Emitted {
     /// What the codec calls what it writes.
     pub(crate) content_type: &'static str,
     /// The codec, of the event's own codec type.
-    codec: Box<dyn Any + Send + Sync>,
+    codec: Box<dyn Writer>,
     /// The headers that are the same for all of them, encoded.
     headers: Vec<u8>,
+}
+
+/// A codec of which only the type is forgotten, for whoever knows it to find again.
+trait Writer: Any + Send + Sync {
+    fn schema(&self) -> Option<&str>;
+    fn name_schema(&self, id: u32);
+}
+
+/// The codec of events of type `E`.
+struct CodecOf<E: Event>(E::Codec);
+
+impl<E: Event> Writer for CodecOf<E> {
+    fn schema(&self) -> Option<&str> {
+        self.0.schema()
+    }
+
+    fn name_schema(&self, id: u32) {
+        self.0.name_schema(id);
+    }
 }
 
 /// What the headers of one event say beside its type.
@@ -55,7 +75,7 @@ impl Emitted {
         headers::write(&mut block, headers::SPEC_VERSION, Some(SPEC_VERSION));
         headers::write(&mut block, headers::SOURCE, Some(source.as_bytes()));
         headers::write(&mut block, headers::CONTENT_TYPE, Some(E::Codec::CONTENT_TYPE.as_bytes()));
-        let codec = Box::new(E::Codec::open()?);
+        let codec = Box::new(CodecOf::<E>(E::Codec::open()?));
         Ok(Self {
             type_id: TypeId::of::<E>(),
             event: E::NAME,
@@ -71,6 +91,16 @@ impl Emitted {
         self.type_id == TypeId::of::<E>()
     }
 
+    /// Looks up under which id the schema of what is written to this topic is registered; from then on, records name it.
+    pub(crate) async fn find_id(&self, topic: &str, schemas: &dyn Schemas) -> Result<(), Coded> {
+        let Some(schema) = self.codec.schema() else { return Ok(()) };
+        let id = schemas.id(topic, schema).await.map_err(|Coded { code, message }| {
+            Coded::new(code, format!("event {} version {}: {message}", self.event, self.version))
+        })?;
+        self.codec.name_schema(id);
+        Ok(())
+    }
+
     /// Appends a record of an event of the type that this was opened for, with `more` headers behind the usual ones.
     pub(crate) fn write<E: Event>(
         &self,
@@ -81,7 +111,8 @@ impl Emitted {
         into: &mut Outputs,
     ) -> Result<(), CodecError> {
         check_key(stamp.key)?;
-        let codec = self.codec.downcast_ref::<E::Codec>().expect("opened with the event's own codec");
+        let codec: &dyn Any = &*self.codec;
+        let CodecOf(codec) = codec.downcast_ref::<CodecOf<E>>().expect("opened for this event");
         let write_headers = |block: &mut Vec<u8>| {
             block.extend_from_slice(&self.headers);
             headers::write(block, headers::ID, Some(stamp.id));

@@ -8,7 +8,7 @@ use crate::emitted::{Emitted, Stamp};
 use crate::event::Event;
 use crate::outputs::{Address, Outputs};
 use crate::partitioner::partition_for;
-use crate::ports::Broker;
+use crate::ports::{Broker, Schemas};
 use crate::time::Timestamp;
 
 /// An event type that the publisher has written before.
@@ -24,6 +24,7 @@ struct Known {
 /// without a flush has published nothing since the last.
 pub struct Publisher {
     broker: Arc<dyn Broker>,
+    schemas: Option<Arc<dyn Schemas>>,
     source: String,
     known: Vec<Known>,
     topics: Vec<Arc<str>>,
@@ -47,7 +48,12 @@ impl Publisher {
     /// A publisher that signs its events with `source`, a URI reference such as `/shop/ingest`.
     pub fn new(broker: Arc<dyn Broker>, source: impl Into<String>) -> Self {
         let pending = Outputs::new(Arc::default());
-        Self { broker, source: source.into(), known: Vec::new(), topics: Vec::new(), pending, next: 0 }
+        Self { broker, schemas: None, source: source.into(), known: Vec::new(), topics: Vec::new(), pending, next: 0 }
+    }
+
+    /// The same publisher with a registry of schemas: what is declared from now on names its schema by an id of that.
+    pub fn with_schemas(self, schemas: Arc<dyn Schemas>) -> Self {
+        Self { schemas: Some(schemas), ..self }
     }
 
     /// How many events wait for a flush.
@@ -60,20 +66,25 @@ impl Publisher {
         self.pending.bytes()
     }
 
-    /// Prepares for events of type `E`: opens the codec and looks the topic up. Called once for each type, before the first
+    /// Prepares for events of type `E`: opens the codec, looks the topic up and, where there is a
+    /// registry, the schema. Called once for each type, before the first
     /// [`Publisher::publish`] of it.
     pub async fn declare<E: Event>(&mut self) -> Result<(), Coded> {
         let info = self.broker.topics().describe(E::TOPIC).await?.ok_or_else(|| {
             let message = format!("topic {}, which {} is published to, does not exist", E::TOPIC, E::NAME);
             Coded::new(Code::TOPIC_MISSING, message)
         })?;
+        let emitted = Emitted::open::<E>(&self.source)?;
+        if let Some(schemas) = &self.schemas {
+            emitted.find_id(E::TOPIC, &**schemas).await?;
+        }
         let place = self.topics.iter().position(|topic| **topic == *E::TOPIC).unwrap_or_else(|| {
             self.topics.push(E::TOPIC.into());
             self.topics.len() - 1
         });
         self.pending = std::mem::take(&mut self.pending).with_topics(self.topics.as_slice().into());
         self.known.push(Known {
-            emitted: Emitted::open::<E>(&self.source)?,
+            emitted,
             topic: u16::try_from(place).expect("a program publishes to fewer than 65,536 topics"),
             partitions: info.partitions,
         });

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 use crate::code::{Code, Coded};
+use crate::codec::CodecError;
 use crate::context::Context;
 use crate::handler::{Class, Failure, HandlerError};
 use crate::id::IdBase;
@@ -93,6 +94,11 @@ impl Unit {
         Some(state_key(&self.registered().name, key, suffix))
     }
 
+    /// The id of the registered schema without which the record cannot be read.
+    fn missing_schema(&self) -> Option<u32> {
+        self.home.env.service.route(self.way).route.missing(self.record.value.as_ref()?)
+    }
+
     /// Forgets what the attempt before did, and begins the next.
     fn begin(&mut self, attempt: u32) {
         self.attempt = attempt;
@@ -108,6 +114,11 @@ impl Unit {
 
 /// Runs a unit to its end: attempts, delays between them and, where units commit by themselves, the commit.
 pub(crate) async fn run(mut unit: Box<Unit>) -> Finished {
+    if let Some(id) = unit.missing_schema()
+        && let Err(error) = Box::pin(learn(&unit, id)).await
+    {
+        return Finished { outcome: undecodable(&unit, &error), unit };
+    }
     let (mut attempt, mut refusals) = (1, 0);
     let outcome = loop {
         unit.begin(attempt);
@@ -137,6 +148,15 @@ pub(crate) async fn run(mut unit: Box<Unit>) -> Finished {
         }
     };
     Finished { unit, outcome }
+}
+
+/// Has the codec learn a schema that its registry holds; without a registry, the codec itself says what is missing. Waiting for it
+/// is no attempt: the handler and its layers have no part in it, and no time of theirs runs.
+async fn learn(unit: &Unit, id: u32) -> Result<(), CodecError> {
+    let env = &unit.home.env;
+    let Some(schemas) = &env.schemas else { return Ok(()) };
+    let schema = schemas.schema(id).await.map_err(|cause| CodecError(cause.message))?;
+    env.service.route(unit.way).route.learn(id, &schema)
 }
 
 /// What a unit did cannot be committed, and will not be the next time.
@@ -196,7 +216,7 @@ async fn attempt_once(unit: &mut Unit) -> Result<(), Failure> {
     let (handler, name) = (unit.handler, Arc::clone(&unit.registered().name));
     let Some(value) = unit.record.value.clone() else {
         let reason = "it has no value, and the event declares no delete".to_owned();
-        return Err(Failure::Undecodable(crate::codec::CodecError(reason)));
+        return Err(Failure::Undecodable(CodecError(reason)));
     };
     let service = Arc::clone(&env.service);
     let (route, registered) = (&*service.route(unit.way).route, &service.handlers[handler]);
@@ -233,11 +253,7 @@ fn judge(unit: &Unit, failure: Failure) -> Verdict {
     let registered = unit.registered();
     let position = unit.position();
     let error = match failure {
-        Failure::Undecodable(error) => {
-            let event = unit.home.env.service.route(unit.way).event;
-            let message = format!("{position} cannot be read as {event}: {error}");
-            return Verdict::GiveUp(Outcome::Rejected(Coded::new(Code::UNDECODABLE, message)));
-        }
+        Failure::Undecodable(error) => return Verdict::GiveUp(undecodable(unit, &error)),
         Failure::Handler(error) => error,
     };
     let outcome = match error.class() {
@@ -250,6 +266,12 @@ fn judge(unit: &Unit, failure: Failure) -> Verdict {
         }
     };
     Verdict::GiveUp(Outcome::Failed(outcome))
+}
+
+fn undecodable(unit: &Unit, error: &CodecError) -> Outcome {
+    let (position, event) = (unit.position(), unit.home.env.service.route(unit.way).event);
+    let message = format!("{position} cannot be read as {event}: {error}");
+    Outcome::Rejected(Coded::new(Code::UNDECODABLE, message))
 }
 
 /// Waits before the next attempt; only this lane waits.

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use devkit::kafka::Options;
 use devkit::kafka::background::{self, Running};
-use devkit::kafka::{Error, Options};
+use devkit::{Error, registry};
 
 /// Starts and stops real parts for development, without a container engine.
 #[derive(Debug, Parser)]
@@ -15,6 +16,9 @@ enum Command {
     /// Kafka: one node, from Maven's jars.
     #[command(subcommand)]
     Kafka(Kafka),
+    /// A schema registry with the API of Confluent's: Apicurio Registry, from Maven.
+    #[command(subcommand)]
+    Registry(Registry),
 }
 
 #[derive(Debug, Subcommand)]
@@ -46,6 +50,29 @@ enum Kafka {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Registry {
+    /// Start it in the background, wait until it answers, and print its URL.
+    Start {
+        /// The port; 0 chooses a free one.
+        #[arg(long, default_value_t = 8081)]
+        port: u16,
+        #[command(flatten)]
+        place: RegistryPlace,
+    },
+    /// Stop it; its data stays.
+    Stop(RegistryPlace),
+    /// Print its URL if it runs; exit code 5 if it does not.
+    Status(RegistryPlace),
+}
+
+#[derive(Debug, clap::Args)]
+struct RegistryPlace {
+    /// The folder with its data and log.
+    #[arg(long, value_name = "DIR", default_value = "target/devkit/registry")]
+    data: PathBuf,
+}
+
 #[derive(Debug, clap::Args)]
 struct Place {
     /// The folder with its data, settings and log.
@@ -59,8 +86,11 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 fn main() -> ExitCode {
-    let Command::Kafka(command) = Command::parse();
-    run(command).unwrap_or_else(|error| {
+    let ended = match Command::parse() {
+        Command::Kafka(command) => run(command),
+        Command::Registry(command) => run_registry(command),
+    };
+    ended.unwrap_or_else(|error| {
         say(&mut io::stderr(), format!("error: {error}"));
         ExitCode::from(error.exit())
     })
@@ -82,8 +112,7 @@ fn run(command: Kafka) -> Result<ExitCode, Error> {
             Ok(ExitCode::SUCCESS)
         }
         Kafka::Status(Place { data }) => {
-            let found = background::find(&data).ok_or(Error::RunsNot(data))?;
-            say(&mut io::stdout(), found.address);
+            say(&mut io::stdout(), background::find(&data)?.address);
             Ok(ExitCode::SUCCESS)
         }
         Kafka::Tool { place: Place { data }, name, arguments } => {
@@ -92,6 +121,23 @@ fn run(command: Kafka) -> Result<ExitCode, Error> {
             Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1).into())
         }
     }
+}
+
+fn run_registry(command: Registry) -> Result<ExitCode, Error> {
+    match command {
+        Registry::Start { port, place: RegistryPlace { data } } => {
+            let registry::Running { process, url } = registry::start(port, &data)?;
+            say(&mut io::stdout(), url);
+            say(&mut io::stderr(), format!("process {process}; its log is {}", data.join("registry.log").display()));
+        }
+        Registry::Stop(RegistryPlace { data }) => {
+            if !registry::stop(&data)? {
+                say(&mut io::stderr(), format!("no registry ran in {}", data.display()));
+            }
+        }
+        Registry::Status(RegistryPlace { data }) => say(&mut io::stdout(), registry::find(&data)?.url),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes a line. Where nobody listens any more, the exit code has to do.

@@ -11,5 +11,7 @@ mod file;
 mod from_type;
 mod typed;
 
+pub mod registry;
+
 pub use avro::Avro;
 pub use typed::{Choice, Field, Record, Shape, Typed};

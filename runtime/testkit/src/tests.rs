@@ -9,6 +9,7 @@ mod order;
 mod ownership;
 mod pauses;
 mod positions;
+mod schemas;
 mod stage;
 mod state;
 mod units;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tidemill::config::Configuration;
 use tidemill::host::Host;
 use tidemill::prelude::*;
-use tidemill::publisher::{Publication, Publisher};
+use tidemill::publisher::Publication;
 use tidemill::query::Query;
 use tidemill::time::Timestamp;
 
@@ -145,7 +145,7 @@ fn say(folder: &Path, words: &[&str]) {
         let mut host = Host::open(configuration).expect("nobody else has it");
         host.add(service()).expect("a service");
         host.create_topics(host.topics()).await.expect("a log of ours");
-        let mut publisher = Publisher::new(Arc::clone(host.broker()), "/test");
+        let mut publisher = host.publisher("/test");
         publisher.declare::<Said>().await.expect("the topic is there");
         for word in words {
             let event = Said { word: (*word).to_owned() };

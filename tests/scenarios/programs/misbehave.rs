@@ -11,7 +11,7 @@ use tidemill::command::{Options, execute, print_json};
 use tidemill::config::Configuration;
 use tidemill::host::{Host, Until};
 use tidemill::prelude::*;
-use tidemill::publisher::{Publication, Publisher};
+use tidemill::publisher::Publication;
 use tidemill::query::Query;
 use tidemill::retry::Retry;
 use tidemill::time::Timestamp;
@@ -99,7 +99,7 @@ async fn work(command: Command) -> Result<Exit, Coded> {
         Command::Feed(options) => {
             let host = Host::open(Configuration::load(&options)?)?;
             host.create_topics(["numbers".into()]).await?;
-            let mut publisher = Publisher::new(host.broker().clone(), "/tests/numbers");
+            let mut publisher = host.publisher("/tests/numbers");
             publisher.declare::<Number>().await?;
             for number in 0..NUMBERS {
                 let event = Number { key: format!("key-{}", number % KEYS), number };

@@ -2,10 +2,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tidemill::headers;
-use tidemill::ports::Broker;
+use tidemill::publisher::Publisher;
 use tidemill_testkit::fakes::{Scripted, Shape, VirtualClock, block_on};
 
-use super::Summary;
+use super::{SOURCE, Summary};
 use crate::{Input, Survey, TOPIC};
 
 const HEADER: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
@@ -24,10 +24,10 @@ fn published(folder: &Path, rows: &[String], rejects: Option<&Path>) -> (Publish
     let clock = VirtualClock::new();
     let scripted = Scripted::new(&clock, Shape::Batch);
     scripted.create(TOPIC, 1);
-    let broker: Arc<dyn Broker> = Arc::new(scripted.clone());
+    let to = Publisher::new(Arc::new(scripted.clone()), SOURCE);
     let survey = Survey::of(Input::File(path)).expect("the input can be read");
     let mut told = Vec::new();
-    let summary = block_on(&clock, survey.publish(&broker, rejects, |lines| told.push(lines)));
+    let summary = block_on(&clock, survey.publish(to, rejects, |lines| told.push(lines)));
     let records = scripted.records(TOPIC).concat();
     let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
     let published = records.iter().map(|record| {

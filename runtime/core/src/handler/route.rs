@@ -24,6 +24,12 @@ pub(crate) enum Failure {
 pub(crate) trait Route: Send + Sync {
     /// One attempt.
     fn call<'a>(&'a self, value: &'a Bytes, cx: &'a mut Context<'_>) -> LocalBoxFuture<'a, Result<(), Failure>>;
+
+    /// The id of the registered schema without which a value cannot be read.
+    fn missing(&self, value: &[u8]) -> Option<u32>;
+
+    /// Takes note of a registered schema.
+    fn learn(&self, id: u32, schema: &str) -> Result<(), CodecError>;
 }
 
 /// The route of event type `E` to handler `H`.
@@ -44,5 +50,13 @@ impl<E: Event, H: Handler<E>> Route for TypedRoute<E, H> {
             let event = self.codec.decode(value).map_err(Failure::Undecodable)?;
             self.handler.handle(&event, cx).await.map_err(Failure::Handler)
         })
+    }
+
+    fn missing(&self, value: &[u8]) -> Option<u32> {
+        self.codec.missing(value)
+    }
+
+    fn learn(&self, id: u32, schema: &str) -> Result<(), CodecError> {
+        self.codec.learn(id, schema)
     }
 }

@@ -7,6 +7,7 @@ mod clock;
 mod commit;
 mod log;
 mod observer;
+mod schemas;
 mod store;
 
 pub use broker::{Broker, Committing, Lag, Member, OwnTopic, TopicInfo, Topics};
@@ -14,4 +15,5 @@ pub use clock::{Blocking, Clock, Heartbeat, Random};
 pub use commit::{Answer, BatchCommit, CommitBatch, ShardCommit, UnitCommit, UnitEffects, UnitTransaction};
 pub use log::{Generation, Log, LogEvent, Start, Subscription, records_lost};
 pub use observer::{Committed, NoObserver, Observer, Retrying, UnitEnded};
+pub use schemas::Schemas;
 pub use store::{Change, Durability, Entry, KeyRange, Store};

@@ -6,13 +6,14 @@ mod description;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::code::Coded;
 use crate::emitted::Emitted;
 use crate::event::Event;
 use crate::handler::Route;
 use crate::id::IdScope;
 use crate::layer::Layer;
 use crate::limits::Limits;
-use crate::ports::Start;
+use crate::ports::{Schemas, Start};
 use crate::retry::Retry;
 
 pub use builder::{HandlerBuilder, ServiceBuilder};
@@ -105,6 +106,15 @@ impl Service {
     /// The names of the event types that handlers may emit.
     pub fn emitted_events(&self) -> impl Iterator<Item = &'static str> {
         self.emits.iter().map(|(emitted, _)| emitted.event)
+    }
+
+    /// Looks up the ids of the schemas that this service writes: from then on, its records name them. Without it, records are
+    /// written as they are where there is no registry.
+    pub async fn find_schema_ids(&self, schemas: &dyn Schemas) -> Result<(), Coded> {
+        for (emitted, topic) in &self.emits {
+            emitted.find_id(&self.output_topics[usize::from(*topic)], schemas).await?;
+        }
+        Ok(())
     }
 
     /// The bounds of this service's workers.

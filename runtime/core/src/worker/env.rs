@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::code::{Code, Coded};
 use crate::outputs::Outputs;
-use crate::ports::{Blocking, Clock, Committing, Heartbeat, Observer, Random, Topics};
+use crate::ports::{Blocking, Clock, Committing, Heartbeat, Observer, Random, Schemas, Topics};
 use crate::service::Service;
 use crate::state::{Unreadable, cell_suffix, encode_into};
 use crate::time::Timestamp;
@@ -27,6 +27,8 @@ pub struct Ports {
     pub random: Rc<dyn Random>,
     /// Threads for work that blocks.
     pub blocking: Arc<dyn Blocking>,
+    /// The registry of schemas, if there is one.
+    pub schemas: Option<Arc<dyn Schemas>>,
     /// Who looks on.
     pub observer: Arc<dyn Observer>,
     /// What a watchdog reads.
@@ -48,6 +50,7 @@ pub(crate) struct Env {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Rc<dyn Random>,
     pub(crate) blocking: Arc<dyn Blocking>,
+    pub(crate) schemas: Option<Arc<dyn Schemas>>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) heartbeat: Arc<Heartbeat>,
     /// The output topics, by their places.
@@ -99,6 +102,7 @@ impl Env {
             clock: ports.clock,
             random: ports.random,
             blocking: ports.blocking,
+            schemas: ports.schemas,
             observer: ports.observer,
             heartbeat: ports.heartbeat,
             output_topics,

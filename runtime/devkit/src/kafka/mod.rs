@@ -2,26 +2,19 @@
 //! fetched once and kept in the user's cache folder.
 
 pub mod background;
-mod error;
 mod jars;
-mod log;
 mod node;
-mod ports;
-mod process;
 mod settings;
 mod shared;
 mod tools;
-mod wait;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use tempfile::TempDir;
-
+use crate::part::{Instance, Part};
 use node::Node;
-use process::Owned;
 
-pub use error::Error;
+pub use crate::error::Error;
 pub use shared::{for_tests, own_for_tests};
 
 /// How to run a node.
@@ -47,68 +40,47 @@ impl Default for Options {
 
 /// A node of Kafka that ends with this value, and with this process however that ends.
 #[derive(Debug)]
-pub struct Kafka {
-    // The process ends before its folder goes.
-    process: Option<Owned>,
-    node: Node,
-    fresh: Option<TempDir>,
-    folder: PathBuf,
-}
+pub struct Kafka(Instance<Node>);
 
 impl Kafka {
     /// Starts a node and waits until it answers. The first call on a machine fetches the jars.
     pub fn start(options: &Options) -> Result<Self, Error> {
-        let fresh = if options.data.is_some() { None } else { Some(fresh_folder()?) };
-        let folder = options.data.as_deref().or_else(|| fresh.as_ref().map(TempDir::path));
-        let folder = folder.expect("there is one or the other").to_owned();
-        let node = Node::prepare(options, &folder)?;
-        let mut kafka = Self { process: None, node, fresh, folder };
-        kafka.run()?;
-        Ok(kafka)
-    }
-
-    fn run(&mut self) -> Result<(), Error> {
-        let fresh = self.fresh.as_ref().map(TempDir::path);
-        self.process = Some(self.node.run(|child| Owned::new(child, fresh), Owned::child)?);
-        Ok(())
+        Instance::start(options.data.as_deref(), |folder| Node::prepare(options, folder)).map(Self)
     }
 
     /// Where clients reach it, as `HOST:PORT`. It stays the same over [`restart`](Self::restart).
     pub fn address(&self) -> String {
-        self.node.address()
+        self.0.part.address()
     }
 
     /// Where its tools reach it, as `HOST:PORT`: without encryption or a name, and allowed everything, whatever clients need.
     pub fn admin_address(&self) -> String {
-        self.node.admin_address()
+        self.0.part.admin_address()
     }
 
     /// The folder with its data, its settings and its log (`kafka.log`).
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.0.part.folder()
     }
 
     /// The id of its process, if it has one.
     pub fn process_id(&mut self) -> Option<u32> {
-        let child = self.process.as_mut()?.child();
-        let runs = child.try_wait().is_ok_and(|status| status.is_none());
-        runs.then(|| child.id())
+        self.0.process_id()
     }
 
     /// Ends it at once, as a crash would (SIGKILL). What it had acknowledged is there after [`restart`](Self::restart).
     pub fn kill(&mut self) {
-        self.process = None;
+        self.0.kill();
     }
 
     /// Stops it in order (SIGTERM) and waits for its end. One that does not stop in time is killed, and that is an error.
     pub fn stop(&mut self) -> Result<(), Error> {
-        self.process.take().map_or(Ok(()), Owned::stop)
+        self.0.stop()
     }
 
     /// Starts it again over the same data, at the same address; one that runs is stopped in order before.
     pub fn restart(&mut self) -> Result<(), Error> {
-        self.stop()?;
-        self.run()
+        self.0.restart()
     }
 
     /// Runs one of Kafka's own tools to its end, as [`tool`] does. Its arguments begin with `--bootstrap-server` and
@@ -116,11 +88,6 @@ impl Kafka {
     pub fn tool(&self, class: &str, arguments: &[&str]) -> Result<Output, Error> {
         tool(class, arguments)
     }
-}
-
-fn fresh_folder() -> Result<TempDir, Error> {
-    let made = tempfile::Builder::new().prefix("tidemill-kafka-").tempdir();
-    made.map_err(Error::io("cannot make a folder for Kafka's data"))
 }
 
 /// Runs one of Kafka's own tools to its end and answers what it said. `class` is a Java class, or the name of the script that

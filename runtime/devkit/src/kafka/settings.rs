@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use super::ports::{HOST, Port};
+use crate::ports::{HOST, Port};
 
 /// What differs from Kafka's own defaults, beside addresses and folders.
 const SETTINGS: &[(&str, &str)] = &[

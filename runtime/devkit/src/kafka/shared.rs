@@ -1,15 +1,9 @@
 //! Kafka for tests, as the environment says.
 
-use std::env;
-use std::io::Write;
 use std::sync::OnceLock;
 
 use super::{Kafka, Options};
-
-/// Says which Kafka tests use: an address, or `local` for one that they start. Without it they skip.
-const VARIABLE: &str = "TIDEMILL_TEST_KAFKA";
-/// The value that asks for one of our own.
-const LOCAL: &str = "local";
+use crate::wanted::{LOCAL, is_local, skip, wanted};
 
 /// The address (`HOST:PORT`) of the Kafka that this process's tests share: the one that `TIDEMILL_TEST_KAFKA` names, or, if that
 /// is `local`, one that is started at the first call and ends with the process. Where the variable is not set, a line that
@@ -35,22 +29,9 @@ pub fn for_tests(what: &str) -> Option<&'static str> {
 /// A Kafka that one test has for itself, to be killed, restarted or given settings. It is started only where
 /// `TIDEMILL_TEST_KAFKA` is `local`; elsewhere the test is skipped, as in [`for_tests`].
 pub fn own_for_tests(what: &str, options: &Options) -> Option<Kafka> {
-    if wanted() != LOCAL {
-        skip(what, "`local`");
-        return None;
-    }
-    Some(start(options))
-}
-
-fn wanted() -> String {
-    env::var(VARIABLE).unwrap_or_default()
+    is_local(what).then(|| start(options))
 }
 
 fn start(options: &Options) -> Kafka {
     Kafka::start(options).unwrap_or_else(|error| panic!("the Kafka of the tests does not start: {error}"))
-}
-
-/// Says so on standard error itself, which is seen also when the test passes.
-fn skip(what: &str, needed: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {what} needs {VARIABLE} to be {needed}");
 }

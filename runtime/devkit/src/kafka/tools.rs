@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use super::error::Error;
 use super::jars;
+use crate::error::Error;
 
 const TOOLS: &[(&str, &str)] = &[
     ("acls", "org.apache.kafka.tools.AclCommand"),

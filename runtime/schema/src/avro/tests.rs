@@ -7,6 +7,7 @@ use tidemill_core::event::SchemaFile;
 use super::*;
 use crate::typed::{Choice, Field, Record};
 
+mod framed;
 mod hostile;
 mod versions;
 

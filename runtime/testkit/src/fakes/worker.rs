@@ -17,6 +17,7 @@ pub fn ports(clock: &Arc<VirtualClock>, seed: u64, observer: Arc<dyn Observer>) 
         clock: Arc::clone(clock) as _,
         random: Rc::new(Seeded::new(seed)),
         blocking: Arc::new(Inline),
+        schemas: None,
         observer,
         heartbeat: Arc::default(),
     }

@@ -11,11 +11,11 @@ use tidemill_core::codec::Json;
 use tidemill_core::event::Event;
 use tidemill_core::headers::{self, Headers};
 use tidemill_core::limits::Limits;
-use tidemill_core::ports::{Broker, Clock};
+use tidemill_core::ports::{Broker, Clock, Schemas};
 use tidemill_core::record::{Record, TopicPartition};
 use tidemill_core::service::{HandlerBuilder, Service, ServiceBuilder};
 use tidemill_core::state::{Cell, ScopeKey, decode};
-use tidemill_core::worker::Left;
+use tidemill_core::worker::{Left, Ports};
 
 use super::work::{COUNT, HISTORY, Note, Other, Outcome, Task, Work};
 use crate::fakes::{Executor, Recorder, Scripted, Shape, Switch, VirtualClock, ports, work};
@@ -34,6 +34,8 @@ pub(crate) struct Stage {
     pub(crate) broker: Scripted,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) switch: Switch,
+    /// The registry of its workers.
+    pub(crate) schemas: Option<Arc<dyn Schemas>>,
     notes: Arc<Mutex<Vec<Note>>>,
     service: Arc<Service>,
     /// The tasks that were fed, by partition and offset.
@@ -80,7 +82,7 @@ impl Stage {
         }
         let (recorder, switch) = (Arc::default(), Switch::default());
         let fed = Mutex::default();
-        Self { clock, broker, recorder, switch, notes, service: Arc::new(service), fed }
+        Self { clock, broker, recorder, switch, schemas: None, notes, service: Arc::new(service), fed }
     }
 
     /// Partitions move by the test's hand only.
@@ -119,7 +121,7 @@ impl Stage {
 
     /// A worker that joins and runs, to be spawned.
     pub(crate) fn worker(&self, member: &str) -> impl Future<Output = Ended> + use<> {
-        let ports = ports(&self.clock, 1, self.recorder.clone());
+        let ports = Ports { schemas: self.schemas.clone(), ..ports(&self.clock, 1, self.recorder.clone()) };
         let broker = Arc::new(self.broker.clone());
         work(Arc::clone(&self.service), member.into(), broker, ports, self.switch.clone().stopped())
     }

@@ -93,6 +93,7 @@ fn run(shape: Shape, state_cache: usize, seed: u64) {
         clock: stage.clock.clone(),
         random: Rc::new(Seeded::new(seed)),
         blocking: Arc::new(Inline),
+        schemas: None,
         observer: stage.recorder.clone(),
         heartbeat: Arc::default(),
     };

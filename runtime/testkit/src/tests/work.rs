@@ -146,7 +146,7 @@ impl Work {
         }
     }
 
-    async fn work(&self, task: &Task, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+    pub(super) async fn work(&self, task: &Task, cx: &mut Context<'_>) -> Result<(), HandlerError> {
         let key = cx.metadata().key().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default();
         if cx.attempt() <= task.fails {
             self.note(Note::Begun { key: key.clone(), n: task.n, attempt: cx.attempt(), count: 0 });

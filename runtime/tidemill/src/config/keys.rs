@@ -33,6 +33,9 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, meaning: &'s
     Key { name, kind, default, meaning }
 }
 
+/// The one secret among the keys of our own.
+const REGISTRY_PASSWORD: &str = "registry.password";
+
 /// Every key there is.
 pub(super) const KEYS: &[Key] = &[
     key(
@@ -135,6 +138,27 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("kafka.fetch_ahead", SOME_BYTES, "4MiB", "Bytes fetched ahead from Kafka, in each worker."),
     key(
+        "registry.url",
+        Kind::Text,
+        "none",
+        "A schema registry with the API of Confluent's, as `http(s)://HOST[:PORT][/PATH]`: Avro values name their schema by its id \
+         there.",
+    ),
+    key("registry.user", Kind::Text, "none", "Who asks the registry, by basic authentication."),
+    key(REGISTRY_PASSWORD, Kind::Text, "none", "The user's password; `file:PATH` reads it from a file."),
+    key(
+        "registry.register",
+        Kind::Choice(&["never", "missing"]),
+        "never",
+        "What becomes of schemas that are written and not registered: `never` refuses to start, `missing` registers them.",
+    ),
+    key(
+        "registry.allow_plaintext_password",
+        Kind::Choice(&["false", "true"]),
+        "false",
+        "Whether the password may go over `http` to another machine.",
+    ),
+    key(
         "limits.in_flight",
         COUNT,
         "1000",
@@ -181,7 +205,8 @@ pub(super) fn client_setting(key: &str) -> Option<&str> {
 
 /// Whether a key's value is nobody's business.
 pub(super) fn is_secret(key: &str) -> bool {
-    client_setting(key).is_some_and(|setting| SECRETS.iter().any(|secret| setting.contains(secret)))
+    let is_ours = key == REGISTRY_PASSWORD;
+    is_ours || client_setting(key).is_some_and(|setting| SECRETS.iter().any(|secret| setting.contains(secret)))
 }
 
 /// What stands before a service's own keys.

@@ -21,6 +21,8 @@ pub(crate) use value::start;
 
 pub use layers::Origin;
 
+/// The word for what is not set.
+pub(crate) const NONE: &str = "none";
 /// What is shown of a secret.
 const HIDDEN: &str = "(hidden)";
 
@@ -111,7 +113,8 @@ impl Configuration {
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.settings.iter().map(|(key, Setting { text, origin, .. })| {
             let meaning = keys::find(key).expect("only known keys were taken").meaning;
-            let value = if keys::is_secret(key) { HIDDEN } else { text };
+            let is_hidden = keys::is_secret(key) && *origin != Origin::Default;
+            let value = if is_hidden { HIDDEN } else { text };
             Entry { key, value, origin, meaning }
         })
     }

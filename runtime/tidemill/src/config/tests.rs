@@ -165,6 +165,11 @@ fn a_secret_may_stand_in_a_file_and_is_never_shown() {
     assert_eq!(configuration.client_settings(), [given]);
     let shown = configuration.entries().find(|entry| entry.key == "kafka.client.sasl.password").expect("it was set");
     assert_eq!(shown.value, HIDDEN);
+    let password = "registry.password";
+    let configuration = Configuration::default().with(password, &format!("file:{}", path.display()));
+    let configuration = configuration.expect("the file is there");
+    assert_eq!(configuration.text(password), "open sesame");
+    assert!(configuration.entries().all(|entry| entry.value != "open sesame"));
     let refused = from("file:/nowhere/at/all".to_owned()).expect_err("there is no such file");
     assert_eq!(refused.code, Code::UNREADABLE_FILE);
     assert!(refused.message.contains("kafka.client.sasl.password: file /nowhere/at/all"), "{refused}");

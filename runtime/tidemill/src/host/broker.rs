@@ -10,7 +10,7 @@ use tidemill_embedded::store::{self, StoreKind};
 use tidemill_embedded::{Embedded, Retention, Settings, Sync};
 use tidemill_kafka::{self as kafka, Kafka, OpenStore};
 
-use crate::config::Configuration;
+use crate::config::{Configuration, NONE};
 use crate::host::machine::SplitMix;
 
 /// The scheme of the broker that lives in this process's memory.
@@ -19,8 +19,6 @@ const MEMORY: &str = "memory:";
 const EMBEDDED: &str = "embedded:";
 /// The scheme of a Kafka cluster.
 const KAFKA: &str = "kafka://";
-/// The word for no folder.
-const NONE: &str = "none";
 
 /// Whether the broker of this address lives and dies with the process.
 pub(super) fn is_memory(address: &str) -> bool {
@@ -129,7 +127,7 @@ fn kafka_settings(configuration: &Configuration, brokers: &str) -> kafka::Settin
 }
 
 /// The folder in which services on Kafka keep what they may lose.
-fn state_folder(configuration: &Configuration) -> Option<PathBuf> {
+pub(super) fn state_folder(configuration: &Configuration) -> Option<PathBuf> {
     file(configuration, "state_dir")
 }
 

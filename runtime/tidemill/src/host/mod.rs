@@ -4,6 +4,7 @@ mod broker;
 mod drained;
 mod fan;
 mod machine;
+mod registry;
 mod running;
 mod signals;
 mod watchdog;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use tidemill_core::code::{Code, Coded, Exit};
-use tidemill_core::ports::{Blocking, Broker, Clock, Observer, OwnTopic};
+use tidemill_core::ports::{Blocking, Broker, Clock, Observer, OwnTopic, Schemas};
+use tidemill_core::publisher::Publisher;
 use tidemill_core::service::{Service, ServiceBuilder};
 use tidemill_core::worker::Left;
 use tokio::sync::{mpsc, watch};
@@ -44,6 +46,7 @@ pub enum Until {
 pub struct Host {
     configuration: Configuration,
     broker: Arc<dyn Broker>,
+    schemas: Option<Arc<dyn Schemas>>,
     clock: Arc<dyn Clock>,
     blocking: Arc<dyn Blocking>,
     services: Vec<Arc<Service>>,
@@ -52,14 +55,17 @@ pub struct Host {
 }
 
 impl Host {
-    /// Opens the broker that the configuration names. An address of an unknown scheme is an error (TM-0103).
+    /// Opens the broker that the configuration names, and prepares for its schema registry. An address of an unknown scheme is
+    /// an error (TM-0103).
     pub fn open(configuration: Configuration) -> Result<Self, Coded> {
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let blocking: Arc<dyn Blocking> = Arc::new(Threads::new());
+        let schemas = registry::open(&configuration, &clock, &blocking)?;
         let broker = broker::open(&configuration, Arc::clone(&clock), Arc::clone(&blocking))?;
         Ok(Self {
             configuration,
             broker,
+            schemas,
             clock,
             blocking,
             services: Vec::new(),
@@ -101,7 +107,14 @@ impl Host {
         self.observers.push(observer);
     }
 
-    /// The broker, for a [`Publisher`](crate::publisher::Publisher) or a [`Query`](crate::query::Query).
+    /// A publisher to the broker that signs its events with `source`, a URI reference such as `/shop/ingest`. Where a schema
+    /// registry is configured, what it writes names its schema there.
+    pub fn publisher(&self, source: impl Into<String>) -> Publisher {
+        let publisher = Publisher::new(Arc::clone(&self.broker), source);
+        self.schemas.iter().cloned().fold(publisher, Publisher::with_schemas)
+    }
+
+    /// The broker, for a [`Query`](crate::query::Query).
     pub fn broker(&self) -> &Arc<dyn Broker> {
         &self.broker
     }
@@ -179,11 +192,17 @@ impl Host {
     }
 
     /// Starts the services, each on its workers' own threads. A topic that is missing is an error (TM-0401) that names the
-    /// command which creates it, except on `memory:`, where there is no earlier moment to create it than this one.
+    /// command which creates it, except on `memory:`, where there is no earlier moment to create it than this one. With a
+    /// schema registry, every schema that is written has to be there (TM-0703), or is registered, as configured.
     pub async fn start(&self) -> Result<Running, Coded> {
         let services: Vec<&str> = self.services.iter().map(|service| &**service.name()).collect();
         tracing::info!(services = services.join(", "), broker = self.configuration.broker(), "starting");
         self.prepare().await?;
+        if let Some(schemas) = &self.schemas {
+            for service in &self.services {
+                service.find_schema_ids(&**schemas).await?;
+            }
+        }
         for name in self.configuration.services() {
             if self.services.iter().all(|service| **service.name() != *name) {
                 tracing::info!(service = name, "this service has configuration and is not in this process");
@@ -229,6 +248,7 @@ impl Host {
                     broker: Arc::clone(&self.broker),
                     clock: Arc::clone(&self.clock),
                     blocking: Arc::clone(&self.blocking),
+                    schemas: self.schemas.clone(),
                     observer: Arc::clone(&observer),
                     heartbeat: Arc::default(),
                     stop: stop.clone(),

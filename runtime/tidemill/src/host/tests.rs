@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidemill_core::code::{Code, Coded, Exit};
 use tidemill_core::ports::{Observer, UnitEnded};
-use tidemill_core::publisher::{Publication, Publisher};
+use tidemill_core::publisher::Publication;
 use tidemill_core::retry::Retry;
 use tidemill_core::time::Timestamp;
 
@@ -103,7 +103,7 @@ pub(crate) fn host(settings: &[(&str, &str)], services: impl IntoIterator<Item =
 /// Publishes one ball for each key.
 pub(crate) async fn serve(host: &Host, keys: impl IntoIterator<Item = String>, left: u32) {
     host.create_topics(host.topics()).await.expect("topics");
-    let mut publisher = Publisher::new(Arc::clone(host.broker()), "/test");
+    let mut publisher = host.publisher("/test");
     publisher.declare::<Ping>().await.expect("the topic is there");
     for key in keys {
         let (id, event) = (format!("{key}/{left}"), Ping { key, left });

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tidemill_core::code::{Code, Coded};
-use tidemill_core::ports::{Blocking, Broker, Clock, Heartbeat, Observer, Subscription};
+use tidemill_core::ports::{Blocking, Broker, Clock, Heartbeat, Observer, Schemas, Subscription};
 use tidemill_core::service::Service;
 use tidemill_core::worker::{Left, Ports, Worker};
 use tokio::runtime::Builder;
@@ -25,6 +25,7 @@ pub(super) struct Post {
     pub(super) broker: Arc<dyn Broker>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) blocking: Arc<dyn Blocking>,
+    pub(super) schemas: Option<Arc<dyn Schemas>>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) heartbeat: Arc<Heartbeat>,
     /// Turns true, or loses its sender, when the worker has to drain and leave.
@@ -58,8 +59,8 @@ fn work(post: Post) -> Result<Left, Coded> {
     let runtime = Builder::new_current_thread().enable_time().build();
     let runtime = runtime.expect("a runtime with timers only needs nothing of the system");
     runtime.block_on(async {
-        let Post { service, member, broker, clock, blocking, observer, heartbeat, mut stop, .. } = post;
-        let ports = Ports { clock, random: Rc::new(SplitMix::seeded()), blocking, observer, heartbeat };
+        let Post { service, member, broker, clock, blocking, schemas, observer, heartbeat, mut stop, .. } = post;
+        let ports = Ports { clock, random: Rc::new(SplitMix::seeded()), blocking, schemas, observer, heartbeat };
         let topics = service.input_topics().cloned().collect();
         let member = broker.join(Subscription { group: Arc::clone(service.name()), member, topics })?;
         let worker = Worker::open(service, member, &*broker, ports).await?;

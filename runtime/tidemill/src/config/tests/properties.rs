@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::config::keys::{find, of_service};
+use crate::config::keys::{find, is_secret, of_service};
 use crate::config::value::{Kind, Value};
 
 /// A key and a text that is a value of its kind.
@@ -98,6 +98,11 @@ fn variable(key: &str) -> String {
     format!("TIDEMILL_{}", key.replace('.', "__").to_uppercase())
 }
 
+/// What is shown of a text that was given.
+fn shown<'a>(key: &str, text: &'a str) -> &'a str {
+    if is_secret(key) { HIDDEN } else { text }
+}
+
 /// All values and who gave them, put over one another by hand.
 fn plain(
     file: &BTreeMap<String, String>,
@@ -106,7 +111,8 @@ fn plain(
 ) -> Vec<[String; 3]> {
     let mut plain: BTreeMap<String, (String, String)> =
         KEYS.iter().map(|key| (key.name.to_owned(), (key.default.to_owned(), "default".to_owned()))).collect();
-    let mut put = |key: &str, text: &str, origin: String| plain.insert(key.to_owned(), (text.to_owned(), origin));
+    let mut put =
+        |key: &str, text: &str, origin: String| plain.insert(key.to_owned(), (shown(key, text).to_owned(), origin));
     for (key, text) in file {
         put(key, text, format!("file {FILE}"));
     }
@@ -162,14 +168,14 @@ proptest! {
         match (kind.read(&text), layered("", &[], &set(&[(&key, &text)]))) {
             (Some(value), Ok(configuration)) => {
                 let entry = configuration.entries().find(|entry| entry.key == key).expect("it was given");
-                prop_assert_eq!(entry.value, &text);
+                prop_assert_eq!(entry.value, shown(&key, &text));
                 if let Value::Count(count) | Value::Bytes(count) = value {
                     prop_assert_eq!(configuration.number(&key), Some(count));
                 }
             }
             (None, Err(error)) => {
                 prop_assert_eq!(error.code, Code::BAD_VALUE);
-                for part in [format!("{key} = {text:?}"), "from flag --set".to_owned(), kind.expected()] {
+                for part in [format!("{key} = {:?}", shown(&key, &text)), "from flag --set".to_owned(), kind.expected()] {
                     prop_assert!(error.message.contains(&part), "{}", error);
                 }
             }

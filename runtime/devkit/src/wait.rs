@@ -8,7 +8,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Looks again and again until there is an answer, for at most `limit`.
 #[expect(clippy::disallowed_methods, reason = "it waits for a foreign process, which knows no clock but the wall's")]
-pub(super) fn until<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) fn until<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     loop {
         let answer = look();

@@ -1,4 +1,4 @@
-//! What Kafka and its tools say.
+//! What the parts and their tools say.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -9,18 +9,18 @@ use std::process::Output;
 const TAIL_LINES: usize = 25;
 
 /// The last lines of a text.
-pub(super) fn last_lines(text: &str) -> String {
+pub(crate) fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
 }
 
 /// All that a process said.
-pub(super) fn both(output: &Output) -> String {
+pub(crate) fn both(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// What a log holds after its first bytes. A log that is not there yet holds nothing.
-pub(super) fn since(log: &Path, from_bytes: u64) -> String {
+pub(crate) fn since(log: &Path, from_bytes: u64) -> String {
     let mut bytes = Vec::new();
     let read = File::open(log).and_then(|mut log| {
         log.seek(SeekFrom::Start(from_bytes))?;
