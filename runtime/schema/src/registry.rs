@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long one request may take, all in all.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long it is left alone in any case, whatever kept the answer away.
+const SHORTEST_REST: Duration = Duration::from_millis(10);
+
 /// A request for a schema that is under way or answered, for everybody who wants the schema.
 type Flight = Shared<BoxFuture<'static, Result<Arc<str>, Failure>>>;
 
@@ -119,12 +122,10 @@ impl Registry {
 
     /// Waits until the registry may be asked again that did not answer.
     async fn until_due(&self) {
-        loop {
-            let rest = lock(&self.0.contact).rest(self.0.clock.now());
-            if rest.is_zero() {
-                return;
-            }
+        let mut rest = SHORTEST_REST;
+        while !rest.is_zero() {
             self.0.clock.sleep(rest).await;
+            rest = lock(&self.0.contact).rest(self.0.clock.now());
         }
     }
 

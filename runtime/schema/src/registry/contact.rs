@@ -13,6 +13,9 @@ const BACKOFF: Retry =
 /// Failures after which the delay does not grow any more.
 const MOST_FAILURES: u32 = 10;
 
+/// Why there is no answer while nothing else is known.
+const LATE: &str = "it takes too long";
+
 /// What is known of the way to the registry.
 pub(super) struct Contact {
     url: Arc<str>,
@@ -25,7 +28,7 @@ pub(super) struct Contact {
 
 impl Contact {
     pub(super) fn new(url: Arc<str>, random: Box<dyn Random + Send>) -> Self {
-        Self { url, random, failures: 0, due: Timestamp::from_millis(0), cause: String::new() }
+        Self { url, random, failures: 0, due: Timestamp::from_millis(0), cause: LATE.into() }
     }
 
     /// How long it is still left alone. A clock that was set back makes it no longer.
@@ -63,5 +66,6 @@ impl Contact {
         }
         self.failures = 0;
         self.due = Timestamp::from_millis(0);
+        LATE.clone_into(&mut self.cause);
     }
 }

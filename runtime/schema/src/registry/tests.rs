@@ -25,10 +25,15 @@ fn settings(url: &str) -> Settings {
 
 impl Client {
     fn new(settings: Settings) -> Self {
+        Self::on(Arc::new(Inline), settings)
+    }
+
+    /// A client whose requests are made there.
+    fn on(blocking: Arc<dyn Blocking>, settings: Settings) -> Self {
         let clock = VirtualClock::new();
         let limit = Duration::from_millis(400);
         let random = Box::new(Seeded::new(1));
-        let registry = Registry::with_limit(settings, clock.clone(), Arc::new(Inline), random, limit).unwrap();
+        let registry = Registry::with_limit(settings, clock.clone(), blocking, random, limit).unwrap();
         Self { clock, registry }
     }
 
@@ -127,6 +132,28 @@ fn an_answer_takes_no_longer_than_the_limit() {
     assert!(answer.is_none(), "it has to be asked again");
     let cause = lock(&client.registry.0.contact).cause().to_owned();
     assert!(cause.contains("timeout"), "{cause}");
+}
+
+/// Threads that never come to a job, and keep it or drop it.
+struct Busy(Mutex<Vec<Box<dyn FnOnce() + Send>>>, bool);
+
+impl Blocking for Busy {
+    fn run(&self, job: Box<dyn FnOnce() + Send>) {
+        if self.1 {
+            lock(&self.0).push(job);
+        }
+    }
+}
+
+#[test]
+fn a_request_that_is_never_made_is_as_good_as_no_answer() {
+    for is_kept in [true, false] {
+        let client = Client::on(Arc::new(Busy(Mutex::default(), is_kept)), settings("http://127.0.0.1:1"));
+        let error = client.id().unwrap_err();
+        assert_eq!(error.code, Code::REGISTRY_UNREACHABLE);
+        assert!(error.message.ends_with("http://127.0.0.1:1: it takes too long"), "{error}");
+        assert!(client.registry.schema(7).now_or_never().is_none());
+    }
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{Blocking, Broker, Clock, Heartbeat, Observer, Schemas, Subscription};
 use tidemill_core::service::Service;
@@ -14,6 +17,9 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 
 use crate::host::machine::SplitMix;
+
+/// How long to wait before a group is joined again whose broker did not answer.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What a worker starts with.
 pub(super) struct Post {
@@ -46,7 +52,7 @@ pub(super) fn start(post: Post, ended: mpsc::Sender<Ended>) -> JoinHandle<()> {
     let run = move || {
         let (service, thread) = (Arc::clone(post.service.name()), post.thread.clone());
         // What a panic leaves behind is dropped with the post; nothing of it is looked at again.
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(post)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&post)));
         let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&thread, &*panic)));
         // Nobody listens any more when Running was dropped.
         let _ = ended.try_send(Ended { service, thread, outcome });
@@ -55,18 +61,46 @@ pub(super) fn start(post: Post, ended: mpsc::Sender<Ended>) -> JoinHandle<()> {
     thread.expect("the system gives the process one thread for each configured worker")
 }
 
-fn work(post: Post) -> Result<Left, Coded> {
+fn work(post: &Post) -> Result<Left, Coded> {
     let runtime = Builder::new_current_thread().enable_time().build();
     let runtime = runtime.expect("a runtime with timers only needs nothing of the system");
     runtime.block_on(async {
-        let Post { service, member, broker, clock, blocking, schemas, observer, heartbeat, mut stop, .. } = post;
-        let ports = Ports { clock, random: Rc::new(SplitMix::seeded()), blocking, schemas, observer, heartbeat };
-        let topics = service.input_topics().cloned().collect();
-        let member = broker.join(Subscription { group: Arc::clone(service.name()), member, topics })?;
-        let worker = Worker::open(service, member, &*broker, ports).await?;
+        let mut stop = post.stop.clone();
         // An error means that the sender is gone: a worker that nobody owns stops too.
-        worker.run(async move { drop(stop.wait_for(|stop| *stop).await) }).await
+        let mut stopped = pin!(async move { drop(stop.wait_for(|stop| *stop).await) });
+        let worker = match select(pin!(open(post)), stopped.as_mut()).await {
+            Either::Left((worker, _)) => worker?,
+            Either::Right(_) => return Ok(Left::default()),
+        };
+        worker.run(stopped).await
     })
+}
+
+/// Joins the group. The cluster answered when the start was prepared, so one that does not answer now is waited for.
+async fn open(post: &Post) -> Result<Worker, Coded> {
+    let ports = Ports {
+        clock: Arc::clone(&post.clock),
+        random: Rc::new(SplitMix::seeded()),
+        blocking: Arc::clone(&post.blocking),
+        schemas: post.schemas.clone(),
+        observer: Arc::clone(&post.observer),
+        heartbeat: Arc::clone(&post.heartbeat),
+    };
+    loop {
+        let (group, member) = (Arc::clone(post.service.name()), Arc::clone(&post.member));
+        let topics = post.service.input_topics().cloned().collect();
+        let opened = match post.broker.join(Subscription { group, member, topics }) {
+            Ok(member) => Worker::open(Arc::clone(&post.service), member, &*post.broker, ports.clone()).await,
+            Err(cause) => Err(cause),
+        };
+        match opened {
+            Err(cause) if cause.code == Code::BROKER_UNREACHABLE => {
+                tracing::debug!(thread = post.thread, %cause, "the group cannot be joined yet");
+                post.clock.sleep(PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Panics of handlers are caught where they run; this one is a fault of the runtime, the store or an observer.
@@ -75,3 +109,6 @@ fn panicked(thread: &str, panic: &(dyn Any + Send)) -> Coded {
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
     Coded::new(Code::WORKER_PANICKED, format!("worker {thread} panicked outside its handlers: {text}"))
 }
+
+#[cfg(test)]
+mod tests;
