@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
-use tidemill_core::code::Coded;
+use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::Change;
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
@@ -118,6 +118,21 @@ pub(crate) fn read(
         tracing::debug!(%error, %partition, "reading could not be ended");
     }
     answer
+}
+
+/// The same for whoever has no use for a part: not to come to `end` for as long as `goes_on` says is an error.
+pub(crate) fn read_whole(
+    client: &Arc<Plain>,
+    partition: &TopicPartition,
+    range: (u64, u64),
+    goes_on: &dyn Fn() -> bool,
+    apply: impl FnMut(Vec<Change>) -> Result<(), Coded>,
+) -> Result<(), Coded> {
+    if read(client, partition, range, &mut Pace { goes_on, reached: &mut |_| () }, apply)? {
+        return Ok(());
+    }
+    let message = format!("{partition} could not be read to its end in time");
+    Err(Coded::new(Code::BROKER_UNREACHABLE, message))
 }
 
 fn change(message: &Message) -> Option<Change> {

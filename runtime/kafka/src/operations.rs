@@ -14,7 +14,7 @@ use tidemill_core::record::TopicPartition;
 
 use crate::access::Access;
 use crate::broker::{PATIENCE, Shared};
-use crate::changelog::{self, Pace};
+use crate::changelog;
 use crate::client::Plain;
 use crate::context::Quiet;
 use crate::failure::Failure;
@@ -97,8 +97,8 @@ impl Shared {
         if start < end {
             let client = Arc::new(self.clients.reader(group, 1)?);
             let deadline = self.clock.now() + PATIENCE;
-            let mut pace = Pace { goes_on: &|| self.clock.now() < deadline, reached: &mut |_| () };
-            changelog::read(&client, &source, (start, end), &mut pace, |changes| {
+            let goes_on = || self.clock.now() < deadline;
+            changelog::read_whole(&client, &source, (start, end), &goes_on, |changes| {
                 for change in changes {
                     is_paused = says(Some(&change.key), change.value.as_deref()).unwrap_or(is_paused);
                 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tidemill_core::code::{Code, Coded};
+use tidemill_core::code::Coded;
 use tidemill_core::record::TopicPartition;
 
-use crate::changelog::{self, Pace};
+use crate::changelog;
 use crate::client::Plain;
 use crate::states::States;
 
@@ -35,14 +35,10 @@ impl Report {
         if *position >= end {
             return Ok(());
         }
-        let mut pace = Pace { goes_on, reached: &mut |_| () };
         let apply = |changes| states.apply(shard, changes);
-        if changelog::read(client, changelog, (*position, end), &mut pace, apply)? {
-            *position = end;
-            return Ok(());
-        }
-        let message = format!("{changelog} could not be read to its end in time");
-        Err(Coded::new(Code::BROKER_UNREACHABLE, message))
+        changelog::read_whole(client, changelog, (*position, end), goes_on, apply)?;
+        *position = end;
+        Ok(())
     }
 
     /// What was read.
