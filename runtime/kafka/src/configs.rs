@@ -1,8 +1,9 @@
 //! The settings of topics that the runtime hangs on, as the cluster tells them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminOptions, ConfigResource, ResourceSpecifier};
+use rdkafka::admin::{AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier};
 use tidemill_core::code::{Code, Coded};
 
 use crate::broker::{Kafka, PATIENCE};
@@ -22,7 +23,7 @@ const EXTRA_BYTES: u64 = 64 * 1024;
 
 /// What a topic is set to. What the broker does not tell is `None`.
 pub(crate) struct TopicConfig {
-    topic: String,
+    pub(crate) topic: String,
     policy: Option<String>,
     removals_kept: Option<Duration>,
     /// The largest batch that it takes, as the producer sends it.
@@ -30,43 +31,39 @@ pub(crate) struct TopicConfig {
 }
 
 impl TopicConfig {
-    fn read(resource: &ConfigResource, topic: &str) -> Self {
+    fn read(resource: &ConfigResource) -> Option<Self> {
+        let OwnedResourceSpecifier::Topic(topic) = &resource.specifier else { return None };
         let text = |name: &str| resource.get(name).and_then(|entry| entry.value.clone());
         let number = |name: &str| text(name).and_then(|value| value.parse::<u64>().ok());
-        Self {
-            topic: topic.to_owned(),
+        Some(Self {
+            topic: topic.clone(),
             policy: text(POLICY),
             removals_kept: number(REMOVALS_KEPT).map(Duration::from_millis),
             largest: number(LARGEST),
-        }
+        })
     }
 
     /// Whether it can be the changelog of a group whose inputs have records of up to `largest` bytes.
     fn suits_a_changelog(&self, largest: Option<u64>, settings: &Settings) -> Result<(), Coded> {
-        if self.policy.as_ref().is_some_and(|policy| policy != COMPACT) {
-            return Err(self.unfit("of which the broker deletes state", (POLICY, COMPACT), settings));
+        if let Some(policy) = self.policy.as_ref().filter(|policy| *policy != COMPACT) {
+            return Err(self.unfit((POLICY, policy, COMPACT), "of which the broker deletes state", settings));
         }
-        if self.removals_kept.is_some_and(|kept| kept < LEAST_KEPT) {
+        if let Some(kept) = self.removals_kept.filter(|kept| *kept < LEAST_KEPT) {
+            let (is, wanted) = (kept.as_millis().to_string(), LEAST_KEPT.as_millis().to_string());
             let why = "after which a local copy of the state may bring back what was removed";
-            return Err(self.unfit(why, (REMOVALS_KEPT, &LEAST_KEPT.as_millis().to_string()), settings));
+            return Err(self.unfit((REMOVALS_KEPT, &is, &wanted), why, settings));
         }
-        let wanted = largest.map(with_extra);
-        if let (Some(wanted), Some(is)) = (wanted, self.largest)
+        if let (Some(wanted), Some(is)) = (largest.map(with_extra), self.largest)
             && is < wanted
         {
             let why = "which is less than the inputs' and what a change of state may add to it";
-            return Err(self.unfit(why, (LARGEST, &wanted.to_string()), settings));
+            return Err(self.unfit((LARGEST, &is.to_string(), &wanted.to_string()), why, settings));
         }
         Ok(())
     }
 
     /// A setting is not what it has to be.
-    fn unfit(&self, why: &str, (name, wanted): (&str, &str), settings: &Settings) -> Coded {
-        let is = match name {
-            POLICY => self.policy.clone().unwrap_or_default(),
-            REMOVALS_KEPT => self.removals_kept.unwrap_or_default().as_millis().to_string(),
-            _ => self.largest.unwrap_or_default().to_string(),
-        };
+    fn unfit(&self, (name, is, wanted): (&str, &str, &str), why: &str, settings: &Settings) -> Coded {
         let (topic, brokers) = (&self.topic, &settings.brokers);
         let message = format!(
             "topic {topic} has {name}={is}, {why}; it is set with: kafka-configs.sh --bootstrap-server {brokers} --alter \
@@ -81,42 +78,48 @@ fn with_extra(largest: u64) -> u64 {
     largest.saturating_add(EXTRA_BYTES)
 }
 
+/// The largest record that any of these topics takes.
+fn largest_of<'a>(configs: impl IntoIterator<Item = &'a TopicConfig>) -> Option<u64> {
+    configs.into_iter().filter_map(|config| config.largest).max()
+}
+
 impl Kafka {
     /// What these topics are set to. One that does not exist, or whose settings may not be seen, is left out.
     pub(crate) async fn configs(&self, topics: &[&str]) -> Result<Vec<TopicConfig>, Coded> {
+        if topics.is_empty() {
+            return Ok(Vec::new());
+        }
         let cannot = |failure: Failure| failure.coded("settings of topics cannot be read");
         let admin = self.shared.clients.admin().map_err(cannot)?;
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let wanted: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
         let answers = admin.describe_configs(&wanted, &options).await.map_err(|error| cannot(error.into()))?;
-        let mut known = Vec::new();
-        for (topic, answer) in topics.iter().zip(answers) {
-            match answer {
-                Ok(resource) => known.push(TopicConfig::read(&resource, topic)),
-                Err(code) => tracing::debug!(topic, %code, "settings of a topic cannot be seen"),
+        // A broker answers last of all about what may not be seen, so the order tells nothing.
+        let read = |answer: Result<ConfigResource, _>| match answer {
+            Ok(resource) => TopicConfig::read(&resource),
+            Err(code) => {
+                tracing::debug!(?topics, %code, "settings of a topic cannot be seen");
+                None
             }
-        }
-        Ok(known)
+        };
+        Ok(answers.into_iter().filter_map(read).collect())
     }
 
     /// Whether the changelog of a group is kept as state has to be, and takes what its inputs hold.
-    pub(crate) async fn check_changelog(&self, group: &str, inputs: &[impl AsRef<str>]) -> Result<(), Coded> {
+    pub(crate) async fn check_changelog(&self, group: &str, inputs: &[Arc<str>]) -> Result<(), Coded> {
         let changelog = names::changelog(group);
-        let Some(config) = self.configs(&[&changelog]).await?.pop() else { return Ok(()) };
-        config.suits_a_changelog(self.largest_of(inputs).await?, self.shared.clients.settings())
+        let topics: Vec<&str> = [&*changelog].into_iter().chain(inputs.iter().map(|input| &**input)).collect();
+        let configs = self.configs(&topics).await?;
+        let (own, inputs): (Vec<_>, Vec<_>) = configs.iter().partition(|config| config.topic == changelog);
+        let largest = largest_of(inputs);
+        own.iter().try_for_each(|config| config.suits_a_changelog(largest, self.shared.clients.settings()))
     }
 
     /// What a topic of a group's own is set to when it is created: its records count until there is a newer one of their key.
-    pub(crate) async fn settings_of_own(
-        &self,
-        inputs: &[impl AsRef<str>],
-    ) -> Result<Vec<(&'static str, String)>, Coded> {
-        let largest = self.largest_of(inputs).await?.map(|largest| (LARGEST, with_extra(largest).to_string()));
+    pub(crate) async fn settings_of_own(&self, inputs: &[Arc<str>]) -> Result<Vec<(&'static str, String)>, Coded> {
+        let inputs: Vec<&str> = inputs.iter().map(|input| &**input).collect();
+        let largest = largest_of(&self.configs(&inputs).await?);
+        let largest = largest.map(|largest| (LARGEST, with_extra(largest).to_string()));
         Ok([(POLICY, COMPACT.to_owned())].into_iter().chain(largest).collect())
-    }
-
-    async fn largest_of(&self, topics: &[impl AsRef<str>]) -> Result<Option<u64>, Coded> {
-        let topics: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
-        Ok(self.configs(&topics).await?.into_iter().filter_map(|config| config.largest).max())
     }
 }

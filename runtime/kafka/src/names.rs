@@ -1,11 +1,8 @@
 //! The names of everything that belongs to one group.
 
-/// What the name of a group's changelog ends with.
-const CHANGELOG: &str = ".changelog";
-
 /// The compacted topic that a group's state is rebuilt from.
 pub(crate) fn changelog(group: &str) -> String {
-    format!("{group}{CHANGELOG}")
+    format!("{group}.changelog")
 }
 
 /// The compacted topic that says what operators want of a group.

@@ -1,5 +1,6 @@
 //! Topics and positions of a cluster.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,13 +33,17 @@ impl Topics for Kafka {
         self.create_with(topic, partitions, &age.into_iter().chain(bytes).collect::<Vec<_>>()).await
     }
 
-    async fn largest(&self, topic: &str) -> Result<Option<usize>, Coded> {
+    async fn largest(&self, topics: &[Arc<str>]) -> Result<Vec<Option<usize>>, Coded> {
         if self.shared.clients.settings().compresses() {
             // What a record needs in the end is not known before.
-            return Ok(None);
+            return Ok(vec![None; topics.len()]);
         }
-        let largest = self.configs(&[topic]).await?.pop().and_then(|config| config.largest);
-        Ok(largest.and_then(|largest| usize::try_from(largest).ok()))
+        let configs = self.configs(&topics.iter().map(|topic| &**topic).collect::<Vec<_>>()).await?;
+        let largest = |topic: &Arc<str>| {
+            let config = configs.iter().find(|config| *config.topic == **topic)?;
+            usize::try_from(config.largest?).ok()
+        };
+        Ok(topics.iter().map(largest).collect())
     }
 
     async fn offsets(&self, partition: &TopicPartition) -> Result<(u64, u64), Coded> {

@@ -124,10 +124,11 @@ pub trait Topics: Send + Sync {
     /// Creates a topic. One that exists with as many partitions is fine.
     async fn create(&self, topic: &str, partitions: u32) -> Result<(), Coded>;
 
-    /// The bytes of the largest record that the topic takes, where the broker has such a limit and tells it. A record below it may be
-    /// refused all the same: what a broker counts of a record beside its key, headers and value is its own matter.
-    async fn largest(&self, _topic: &str) -> Result<Option<usize>, Coded> {
-        Ok(None)
+    /// For each of these topics, the bytes of the largest record that it takes, where the broker has such a limit and tells it. A
+    /// record below it may be refused all the same: what a broker counts of a record beside its key, headers and value is its own
+    /// matter.
+    async fn largest(&self, topics: &[Arc<str>]) -> Result<Vec<Option<usize>>, Coded> {
+        Ok(vec![None; topics.len()])
     }
 
     /// The oldest offset that is there, and one past the newest. Some between them may hold no record: a reader that has read

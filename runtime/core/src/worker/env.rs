@@ -91,9 +91,10 @@ impl Env {
             topic_ids.insert(Arc::clone(topic), info.id);
         }
         let mut output_topics = Vec::new();
-        for topic in service.output_topics() {
+        let largest = topics.largest(&service.output_topics).await?;
+        for (topic, largest) in service.output_topics().zip(largest) {
             let partitions = describe(&*topics, topic, &service.name).await?.partitions;
-            output_topics.push(OutputTopic { partitions, largest: topics.largest(topic).await?.unwrap_or(usize::MAX) });
+            output_topics.push(OutputTopic { partitions, largest: largest.unwrap_or(usize::MAX) });
         }
         Ok(Self {
             service,
