@@ -73,6 +73,17 @@ pub(crate) fn run(program: &Path, arguments: &[&str]) -> Output {
     command(program, arguments).output().expect("the program can be started")
 }
 
+/// A program ended with this exit code, a code of ours, and these words, in one error.
+pub(crate) fn refused(output: &Output, exit: i32, words: &[&str]) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(exit), "{words:?}: {errors}");
+    let lines: Vec<&str> = errors.lines().filter(|line| line.starts_with("error TM-")).collect();
+    assert_eq!(lines.len(), 1, "{errors}");
+    for word in words {
+        assert!(lines[0].contains(word), "it does not say {word:?}: {errors}");
+    }
+}
+
 /// Runs a program that has to end well and prints one JSON object.
 pub(crate) fn run_json(program: &Path, arguments: &[&str]) -> Value {
     let output = run(program, arguments);

@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::BaseProducer;
 use tidemill_core::code::{Code, Coded};
 
-use crate::context::{Quiet, Reach, Seat, hear};
+use crate::context::{Context, Quiet, Reach, Rebalances, Refused, Seat, hear};
 use crate::failure::Failure;
 use crate::native::{self, Signal};
 use crate::settings::{GroupProtocol, Settings};
@@ -47,6 +47,7 @@ const BATCH_BYTES: &str = "1000000";
 #[derive(Clone)]
 pub(crate) struct Clients {
     settings: Settings,
+    token: Token,
     pub(crate) reach: Arc<Reach>,
 }
 
@@ -72,7 +73,8 @@ impl Clients {
                            way can read; use sasl_ssl, or set kafka.allow_sasl_plaintext=true";
             return Err(Coded::new(Code::BAD_VALUE, message));
         }
-        Ok(Self { settings, reach: Arc::default() })
+        let token = Token::new(settings.token_file.as_deref());
+        Ok(Self { settings, token, reach: Arc::default() })
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -80,11 +82,7 @@ impl Clients {
     }
 
     fn context(&self) -> Quiet {
-        Quiet::new(Arc::clone(&self.reach), self.token())
-    }
-
-    fn token(&self) -> Token {
-        Token::new(self.settings.token_file.as_deref())
+        Context::new(&self.reach, &self.token, Refused::default())
     }
 
     /// A client that reads, or asks. What it has to say is taken at once: before it has a token, it waits for that.
@@ -170,7 +168,7 @@ impl Clients {
                 config.set("group.protocol", "consumer").set("group.remote.assignor", "range");
             }
         }
-        let seat = Seat::new(Arc::clone(&self.reach), self.token(), Arc::clone(signal));
+        let seat = Context::new(&self.reach, &self.token, Rebalances::new(Arc::clone(signal)));
         let client: BaseConsumer<Seat> =
             config.create_with_context(seat).map_err(|error| cannot_open(error, "a member's client"))?;
         Ok(client)
@@ -204,7 +202,7 @@ impl Clients {
     pub(crate) fn admin(&self) -> Result<AdminClient<Quiet>, Failure> {
         let admin: AdminClient<Quiet> = self.base().create_with_context(self.context())?;
         if self.settings.token_file.is_some() {
-            let given = self.token().read().map_err(|error| error.to_string());
+            let given = self.token.read().map_err(|error| error.to_string());
             given
                 .and_then(|token| native::give_token(admin.inner(), &token))
                 .map_err(|reason| Failure::new(RDKafkaErrorCode::Authentication, reason))?;

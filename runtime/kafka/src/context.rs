@@ -76,23 +76,33 @@ pub(crate) fn hear<C: ConsumerContext>(client: &BaseConsumer<C>) {
     }
 }
 
-/// The context of clients that only log.
+/// What a client tells, to whoever listens to it: `T` keeps what is of its task.
 #[derive(Clone)]
-pub(crate) struct Quiet {
+pub(crate) struct Context<T> {
     reach: Arc<Reach>,
     token: Token,
-    /// Why a record of this producer was not taken. What the broker refuses takes others with it, and may be told after them.
-    refused: Arc<Mutex<Option<Failure>>>,
+    own: T,
 }
 
-impl Quiet {
-    pub(crate) fn new(reach: Arc<Reach>, token: Token) -> Self {
-        Self { reach, token, refused: Arc::default() }
+impl<T> Context<T> {
+    pub(crate) fn new(reach: &Arc<Reach>, token: &Token, own: T) -> Self {
+        Self { reach: Arc::clone(reach), token: token.clone(), own }
+    }
+}
+
+impl<T: Send + Sync + 'static> ClientContext for Context<T> {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.token.read()
     }
 
-    /// Why a record of this producer was not taken, if there ever was one.
-    pub(crate) fn refused(&self) -> Option<Failure> {
-        lock(&self.refused).clone()
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        on_error(&self.reach, &error, reason);
     }
 }
 
@@ -116,19 +126,17 @@ fn on_error(reach: &Reach, error: &KafkaError, reason: &str) {
     }
 }
 
-impl ClientContext for Quiet {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+/// The context of clients that only log, and of producers.
+pub(crate) type Quiet = Context<Refused>;
 
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        self.token.read()
-    }
+/// Why a record of a producer was not taken. What the broker refuses takes others with it, and may be told after them.
+#[derive(Clone, Default)]
+pub(crate) struct Refused(Arc<Mutex<Option<Failure>>>);
 
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        log(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        on_error(&self.reach, &error, reason);
+impl Quiet {
+    /// Why a record of this producer was not taken, if there ever was one.
+    pub(crate) fn refused(&self) -> Option<Failure> {
+        lock(&self.own.0).clone()
     }
 }
 
@@ -142,7 +150,7 @@ impl ProducerContext for Quiet {
             let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
             let failure =
                 Failure::new(code, format!("a record for {} [{}]: {error}", message.topic(), message.partition()));
-            let mut known = lock(&self.refused);
+            let mut known = lock(&self.own.0);
             if known.is_none() || failure.is_refusal() {
                 tracing::debug!("{failure}");
                 *known = Some(failure);
@@ -159,42 +167,29 @@ pub(crate) enum Rebalance {
 }
 
 /// The context of a group's client: a rebalance is only written down, and answered when the worker is done with it.
-pub(crate) struct Seat {
-    reach: Arc<Reach>,
-    token: Token,
-    rebalances: Mutex<VecDeque<Rebalance>>,
+pub(crate) type Seat = Context<Rebalances>;
+
+/// What the group said, in order.
+pub(crate) struct Rebalances {
+    told: Mutex<VecDeque<Rebalance>>,
     signal: Arc<Signal>,
     /// Nobody will answer any more: rebalances are answered at once.
     is_over: AtomicBool,
 }
 
-impl Seat {
-    pub(crate) fn new(reach: Arc<Reach>, token: Token, signal: Arc<Signal>) -> Self {
-        Self { reach, token, rebalances: Mutex::default(), signal, is_over: AtomicBool::new(false) }
-    }
-
-    pub(crate) fn next(&self) -> Option<Rebalance> {
-        lock(&self.rebalances).pop_front()
-    }
-
-    pub(crate) fn end(&self) {
-        self.is_over.store(true, Ordering::Release);
+impl Rebalances {
+    pub(crate) fn new(signal: Arc<Signal>) -> Self {
+        Self { told: Mutex::default(), signal, is_over: AtomicBool::new(false) }
     }
 }
 
-impl ClientContext for Seat {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        self.token.read()
+impl Seat {
+    pub(crate) fn next(&self) -> Option<Rebalance> {
+        lock(&self.own.told).pop_front()
     }
 
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        log(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        on_error(&self.reach, &error, reason);
+    pub(crate) fn end(&self) {
+        self.own.is_over.store(true, Ordering::Release);
     }
 }
 
@@ -202,12 +197,12 @@ impl ConsumerContext for Seat {
     fn rebalance(&self, client: &BaseConsumer<Self>, kind: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let partitions = list.elements().iter().map(|found| (found.topic().to_owned(), found.partition())).collect();
         let assigns = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        if self.is_over.load(Ordering::Acquire) {
+        if self.own.is_over.load(Ordering::Acquire) {
             return let_pass(client, assigns, list);
         }
         let found = if assigns { Rebalance::Assign(partitions) } else { Rebalance::Revoke(partitions) };
-        lock(&self.rebalances).push_back(found);
-        self.signal.tell();
+        lock(&self.own.told).push_back(found);
+        self.own.signal.tell();
     }
 }
 

@@ -200,16 +200,16 @@ impl Member {
         Ok(())
     }
 
+    /// Asks partitions back, beside those that are on their way.
     fn revoked(&mut self, partitions: Vec<TopicPartition>) {
         let held: Vec<TopicPartition> =
             partitions.iter().filter(|partition| self.held.contains(partition)).cloned().collect();
         self.reader.stop(&held);
         let drain = self.shared.clients.settings().drain;
-        self.going = Some(Going {
-            all: partitions,
-            left: held.iter().cloned().collect(),
-            deadline: self.shared.clock.now() + drain,
-        });
+        let deadline = self.shared.clock.now() + drain;
+        let going = self.going.get_or_insert_with(|| Going { all: Vec::new(), left: BTreeSet::new(), deadline });
+        going.all.extend(partitions);
+        going.left.extend(held.iter().cloned());
         if held.is_empty() {
             self.answer();
         } else if self.client.assignment_lost() {
@@ -226,16 +226,9 @@ impl Member {
         let goes =
             |partition: &&TopicPartition| self.going.as_ref().is_some_and(|going| going.left.contains(*partition));
         let rest: Vec<TopicPartition> = self.held.iter().filter(|partition| !goes(partition)).cloned().collect();
-        if rest.is_empty() {
-            return;
+        if !rest.is_empty() {
+            self.revoked(rest);
         }
-        self.reader.stop(&rest);
-        let drain = self.shared.clients.settings().drain;
-        let deadline = self.shared.clock.now() + drain;
-        let going = self.going.get_or_insert_with(|| Going { all: Vec::new(), left: BTreeSet::new(), deadline });
-        going.all.extend(rest.iter().cloned());
-        going.left.extend(rest.iter().cloned());
-        self.events.push_back(LogEvent::Revoked { partitions: rest, drain });
     }
 
     /// Takes away what was not given up in time, or went to somebody else meanwhile.

@@ -1,26 +1,15 @@
 //! What cannot work on Kafka: one clear line with its code, soon, and without harm.
 
-use std::process::Output;
 use std::time::{Duration, Instant};
 
 use devkit::kafka::Options;
 
 use super::feed::feed_once;
 use super::tally::{Stage, until};
+use crate::process::refused;
 
 /// How long a refusal may take: one question that nobody answers, and a start on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
-
-/// A program ended with this exit code, a code of ours, and these words, in one error.
-fn refused(output: &Output, exit: i32, words: &[&str]) {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(exit), "{words:?}: {errors}");
-    let lines: Vec<&str> = errors.lines().filter(|line| line.starts_with("error TM-")).collect();
-    assert_eq!(lines.len(), 1, "{errors}");
-    for word in words {
-        assert!(lines[0].contains(word), "it does not say {word:?}: {errors}");
-    }
-}
 
 fn soon<T>(what: &str, act: impl FnOnce() -> T) -> T {
     let begun = Instant::now();

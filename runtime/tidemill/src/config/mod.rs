@@ -22,7 +22,7 @@ pub(crate) use value::start;
 pub use layers::Origin;
 
 /// The word for what is not set.
-pub(crate) const NONE: &str = "none";
+const NONE: &str = "none";
 /// What is shown of a secret.
 const HIDDEN: &str = "(hidden)";
 
@@ -202,6 +202,11 @@ impl Configuration {
     /// The text of a key whose values are words or text; as given for others.
     pub(crate) fn text(&self, key: &str) -> &str {
         self.settings[key].text.trim()
+    }
+
+    /// The text of a key that may name nothing.
+    pub(crate) fn given(&self, key: &str) -> Option<&str> {
+        Some(self.text(key)).filter(|text| *text != NONE)
     }
 
     /// A number or a number of bytes; `None` where the value is a word.

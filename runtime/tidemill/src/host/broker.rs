@@ -10,7 +10,7 @@ use tidemill_embedded::store::{self, StoreKind};
 use tidemill_embedded::{Embedded, Retention, Settings, Sync};
 use tidemill_kafka::{self as kafka, Kafka, OpenStore};
 
-use crate::config::{Configuration, NONE};
+use crate::config::Configuration;
 use crate::host::machine::SplitMix;
 
 /// The scheme of the broker that lives in this process's memory.
@@ -118,7 +118,7 @@ fn kafka_settings(configuration: &Configuration, brokers: &str) -> kafka::Settin
         heartbeat: time("kafka.heartbeat", defaults.heartbeat),
         transaction_timeout: time("kafka.transaction_timeout", defaults.transaction_timeout),
         allow_sasl_plaintext: configuration.text("kafka.allow_sasl_plaintext") == "true",
-        token_file: file(configuration, "kafka.token_file"),
+        token_file: configuration.given("kafka.token_file").map(PathBuf::from),
         fetch_ahead: usize::try_from(number("kafka.fetch_ahead")).unwrap_or(usize::MAX),
         replication: i32::try_from(number("topics.replication")).ok().filter(|copies| *copies > 0),
         retention: (configuration.time("topics.retention_age"), configuration.number("topics.retention_bytes")),
@@ -128,12 +128,7 @@ fn kafka_settings(configuration: &Configuration, brokers: &str) -> kafka::Settin
 
 /// The folder in which services on Kafka keep what they may lose.
 pub(super) fn state_folder(configuration: &Configuration) -> Option<PathBuf> {
-    file(configuration, "state_dir")
-}
-
-/// The place that a key names, if it names one.
-fn file(configuration: &Configuration, key: &str) -> Option<PathBuf> {
-    Some(configuration.text(key)).filter(|place| *place != NONE).map(PathBuf::from)
+    configuration.given("state_dir").map(PathBuf::from)
 }
 
 /// Where services keep a copy of their state: a folder for each group, or memory.

@@ -6,7 +6,7 @@ use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{Blocking, Clock, Schemas};
 use tidemill_schema::registry::{Login, Registry, Settings};
 
-use crate::config::{Configuration, NONE};
+use crate::config::Configuration;
 use crate::host::broker::state_folder;
 use crate::host::machine::SplitMix;
 
@@ -19,7 +19,7 @@ pub(super) fn open(
     clock: &Arc<dyn Clock>,
     blocking: &Arc<dyn Blocking>,
 ) -> Result<Option<Arc<dyn Schemas>>, Coded> {
-    let given = |key: &str| Some(configuration.text(key)).filter(|text| *text != NONE).map(str::to_owned);
+    let given = |key: &str| configuration.given(key).map(str::to_owned);
     let Some(url) = given("registry.url") else { return Ok(None) };
     let login = match (given("registry.user"), given("registry.password")) {
         (Some(user), Some(password)) => Some(Login { user, password }),
