@@ -1,5 +1,4 @@
 use ingest::{InvoiceClosed, Kind, LineRejected, OrderLineRecorded};
-use tidemill::code::Code;
 use tidemill_testkit::driver::TestDriver;
 
 use crate::{
@@ -79,9 +78,11 @@ fn rejected_lines_are_counted_by_their_input() {
 }
 
 #[test]
-fn an_end_without_a_line_stops_the_service_and_names_the_invoice() {
+fn an_end_without_a_line_is_a_dead_letter_that_names_what_is_wrong() {
     let mut driver = TestDriver::new(service);
-    let error = driver.try_send(closed("7")).expect_err("there is nothing to close");
-    assert_eq!(error.code, Code::HANDLER_FAILED);
-    assert!(error.message.contains("invoice 7 is closed without a line"), "{error}");
+    driver.send(closed("7"));
+    let letters = driver.dead_letters();
+    let [letter] = &letters[..] else { panic!("there is nothing to close: {letters:?}") };
+    assert_eq!((letter.code.as_str(), letter.key(), letter.attempts), ("TM-0501", Some("7"), 1));
+    assert!(letter.message.contains("is closed without a line"), "{}", letter.message);
 }

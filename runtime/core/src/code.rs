@@ -110,6 +110,14 @@ codes! {
     WORKER_PANICKED = 508, Problems;
     /// What a unit emitted or changed is not taken by the broker.
     EFFECTS_REFUSED = 509, Problems;
+    /// Records are parked for a handler that the service has no more.
+    HANDLER_GONE = 510, Refused;
+    /// Too many of the newest records became dead letters.
+    TOO_MANY_LETTERS = 511, Problems;
+    /// As much is parked as may be, and the service is to stop then.
+    PARKING_FULL = 512, Problems;
+    /// The process ended, again and again, while one record was handled.
+    CRASHES = 513, Problems;
     /// No broker of the cluster answers.
     BROKER_UNREACHABLE = 601, Unreachable;
     /// The cluster does not accept who asks.

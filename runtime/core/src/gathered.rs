@@ -1,7 +1,11 @@
 //! What completed units leave for the next commit, and how many of them one commit may hold.
 
+use crate::code::{Code, Coded};
+use crate::failure::LetterRate;
 use crate::outputs::Outputs;
+use crate::ports::Disposition;
 use crate::record::Position;
+use crate::service::Service;
 
 /// From so many units on, commits are as they are when nothing is refused.
 const WIDE: usize = 65_536;
@@ -28,6 +32,8 @@ pub(crate) struct Gathered {
     bound: Option<usize>,
     /// The unit that came last, while each is committed alone.
     alone: Option<Alone>,
+    /// How many of the newest records became dead letters.
+    rate: LetterRate,
     /// How many commits went through: while units are looked for, each is of another shard.
     turn: usize,
 }
@@ -37,12 +43,29 @@ impl Gathered {
         Self { outputs, ..Self::default() }
     }
 
-    /// One more unit completed.
-    pub(crate) fn count(&mut self, unit: impl FnOnce() -> Alone) {
+    /// One more unit completed, with this end.
+    pub(crate) fn count(&mut self, disposition: Disposition, unit: impl FnOnce() -> Alone) {
         self.units += 1;
+        match disposition {
+            Disposition::Done => self.rate.note(false),
+            Disposition::DeadLettered | Disposition::Held => self.rate.note(true),
+            _ => {}
+        }
         if self.bound == Some(1) {
             self.alone = Some(unit());
         }
+    }
+
+    /// The error with which a service stops of whose newest records too many became dead letters.
+    pub(crate) fn too_many_letters(&mut self, service: &Service) -> Option<Coded> {
+        let (percent, window) = (service.limits.letter_percent, service.limits.letter_window);
+        self.rate.is_exceeded(percent, window).then(|| {
+            let message = format!(
+                "more than {percent} of a hundred of the newest records of service {} became dead letters; see their causes,                  or raise limits.letter_percent",
+                service.name
+            );
+            Coded::new(Code::TOO_MANY_LETTERS, message)
+        })
     }
 
     /// Takes the units for a commit; tells how many there are.

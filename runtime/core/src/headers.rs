@@ -30,6 +30,45 @@ pub const CAUSATION_ID: &str = "ce_causationid";
 /// W3C trace context.
 pub const TRACE_PARENT: &str = "traceparent";
 
+/// The id of a dead letter: the same for each time that its record fails again.
+pub const DL_ID: &str = "tm-dl-id";
+/// How many times its record failed for good, from 1.
+pub const DL_ROUND: &str = "tm-dl-round";
+/// The service that wrote it.
+pub const DL_GROUP: &str = "tm-dl-group";
+/// The handler that failed; absent where no handler takes the record.
+pub const DL_HANDLER: &str = "tm-dl-handler";
+/// The topic the record came from.
+pub const DL_TOPIC: &str = "tm-dl-topic";
+/// Its partition there.
+pub const DL_PARTITION: &str = "tm-dl-partition";
+/// Its offset there.
+pub const DL_OFFSET: &str = "tm-dl-offset";
+/// Its timestamp there, RFC 3339; the dead letter has the same.
+pub const DL_TIMESTAMP: &str = "tm-dl-timestamp";
+/// What stands for its id where its own headers name none.
+pub const DL_OWN_ID: &str = "tm-dl-own-id";
+/// How many attempts there were.
+pub const DL_ATTEMPTS: &str = "tm-dl-attempts";
+/// When the first failed, RFC 3339.
+pub const DL_FIRST_FAILURE: &str = "tm-dl-first-failure";
+/// When the last failed, RFC 3339.
+pub const DL_LAST_FAILURE: &str = "tm-dl-last-failure";
+/// The class of the last failure.
+pub const DL_CLASS: &str = "tm-dl-class";
+/// The code of the last failure.
+pub const DL_CODE: &str = "tm-dl-code";
+/// The same for all failures of one kind.
+pub const DL_FINGERPRINT: &str = "tm-dl-fingerprint";
+/// The message of the last failure, short and redacted.
+pub const DL_MESSAGE: &str = "tm-dl-message";
+/// What its key does: `continue` or `hold`.
+pub const DL_THEN: &str = "tm-dl-then";
+/// An earlier round: when it failed, its code, fingerprint and message. One for each, oldest first.
+pub const DL_HISTORY: &str = "tm-dl-history";
+/// How many of the headers are the record's own; those of the dead letter come behind them.
+pub const DL_HEADERS: &str = "tm-dl-headers";
+
 /// The names that take one byte in a block. Append only.
 pub const KNOWN: [&str; 10] =
     [SPEC_VERSION, TYPE, ID, SOURCE, TIME, CONTENT_TYPE, PARTITION_KEY, CORRELATION_ID, CAUSATION_ID, TRACE_PARENT];

@@ -23,6 +23,18 @@ impl EventId {
         Self((sum & !UUID_MASK) | UUID_BITS)
     }
 
+    /// The id of the dead letter of a unit.
+    pub fn letter(base: IdBase) -> Self {
+        Self::derive(base, u32::MAX - 1)
+    }
+
+    /// Reads an id as it is printed.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: String = text.split('-').collect();
+        let id = Self(u128::from_str_radix(&digits, 16).ok()?);
+        (id.to_text() == text.as_bytes()).then_some(id)
+    }
+
     /// The 36 characters of the id.
     pub fn to_text(self) -> [u8; 36] {
         const HEX: &[u8; 16] = b"0123456789abcdef";

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::planted::{Bug, is_planted};
+use crate::record::Position;
 use crate::state::StateId;
 
 /// What has to be handled one after the other.
@@ -12,6 +13,18 @@ pub(crate) enum LaneId {
     Key(StateId),
     /// Everything that a handler with `in_order` takes in this shard, by the handler's place.
     Partition(usize),
+    /// One record without a key, which nothing has to wait for, by its handler's place and where it came from.
+    Alone(usize, Position),
+}
+
+impl LaneId {
+    /// The place of its handler.
+    pub(crate) const fn handler(&self) -> usize {
+        match self {
+            Self::Key(state) => state.handler,
+            Self::Partition(handler) | Self::Alone(handler, _) => *handler,
+        }
+    }
 }
 
 /// The lanes in which a unit is under way, each with what waits behind it. A lane that is not here is free.
@@ -38,6 +51,12 @@ impl<T> Lanes<T> {
     pub(crate) fn occupy(&mut self, lane: LaneId) {
         let before = self.busy.insert(lane, VecDeque::new());
         debug_assert!(before.is_none(), "two units in one lane");
+    }
+
+    /// What comes before all that wait in the lane, which is busy.
+    pub(crate) fn push_front(&mut self, lane: &LaneId, item: T) {
+        self.busy.get_mut(lane).expect("the lane is busy").push_front(item);
+        self.waiting += 1;
     }
 
     /// Queues behind the unit under way.

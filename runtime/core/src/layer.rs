@@ -17,6 +17,7 @@ impl AttemptError {
         match &self.0 {
             Failure::Undecodable(error) => error.to_string(),
             Failure::Handler(error) => error.to_string(),
+            other => unreachable!("no layer sees {other:?}, which is found around all of them"),
         }
     }
 }

@@ -34,6 +34,33 @@ pub struct Limits {
     pub state_cache: usize,
     /// How long a handler may take for one attempt.
     pub handler_timeout: Duration,
+    /// Parked records of one shard.
+    pub parked: usize,
+    /// Bytes of them.
+    pub parked_bytes: usize,
+    /// Parked records of one lane.
+    pub lane_parked: usize,
+    /// Bytes of them.
+    pub lane_parked_bytes: usize,
+    /// What happens when as much is parked as may be.
+    pub when_parked_full: WhenFull,
+    /// So many of a hundred records may become dead letters; with more, the service stops.
+    pub letter_percent: u32,
+    /// How many of the newest records that is measured over, in each worker.
+    pub letter_window: u64,
+    /// Whether a record that ends the process again and again is found, and given up. It costs each shard one small commit when it
+    /// starts and one when it is given up.
+    pub crash_guard: bool,
+}
+
+/// What happens to a record that has to be parked where there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// Its partition waits, until there is.
+    #[default]
+    HoldBack,
+    /// The service stops.
+    Stop,
 }
 
 impl Default for Limits {
@@ -48,6 +75,14 @@ impl Default for Limits {
             commit_linger: Duration::from_millis(1),
             state_cache: 8 * MIB,
             handler_timeout: Duration::from_secs(30),
+            parked: 10_000,
+            parked_bytes: 64 * MIB,
+            lane_parked: 2_000,
+            lane_parked_bytes: 16 * MIB,
+            when_parked_full: WhenFull::HoldBack,
+            letter_percent: 50,
+            letter_window: 1_000,
+            crash_guard: true,
         }
     }
 }

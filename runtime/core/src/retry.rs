@@ -37,6 +37,11 @@ impl Retry {
         Self { attempts: 1, first_delay: Duration::ZERO, longest_delay: Duration::ZERO }
     }
 
+    /// Attempts for which the record is parked: from some seconds to some minutes apart.
+    pub(crate) const fn delayed() -> Self {
+        Self { attempts: 10, first_delay: Duration::from_secs(5), longest_delay: Duration::from_mins(10) }
+    }
+
     /// The delay after failed attempt number `attempt` (from 1): between zero and an exponentially growing bound, evenly.
     pub fn delay(&self, attempt: u32, random: &dyn Random) -> Duration {
         let bound = self.bound(attempt);

@@ -1,33 +1,34 @@
 //! A shard: partition number p of a service over all its input topics, run as one state machine.
 
+mod guarded;
+mod incoming;
+mod lanes;
+
 use std::cell::RefCell;
-use std::pin::Pin;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use futures_util::future::LocalBoxFuture;
-use futures_util::stream::{FuturesUnordered, Stream};
+use futures_util::stream::FuturesUnordered;
 
+use crate::books::Books;
 use crate::code::{Code, Coded};
 use crate::gathered::{Alone, Gathered};
-use crate::headers;
+use crate::guard::Guard;
 use crate::lane::{LaneId, Lanes};
+use crate::limits::WhenFull;
 use crate::planted::{Bug, is_planted, strikes};
-use crate::ports::{Answer, Committing, Generation, Log, ShardCommit, UnitEnded};
+use crate::ports::{Answer, Committing, Disposition, Generation, Log, ShardCommit, UnitEnded};
 use crate::progress::Progress;
-use crate::record::{Record, RecordBatch, TopicPartition};
-use crate::service::{Unknown, Way};
+use crate::record::{RecordBatch, TopicPartition};
 use crate::source::Source;
-use crate::state::{Memory, Ordered, StateId};
-use crate::unit::{Finished, Home, Outcome, Unit, run};
+use crate::state::{Memory, RUNTIME, RUNTIME_NAME};
+use crate::time::Timestamp;
+use crate::unit::{Finished, Home, Outcome, Settles, Unit};
 use crate::worker::Env;
-
-/// A record that a lane will handle.
-struct Waiting {
-    source: usize,
-    way: Way,
-    record: Record,
-}
+use incoming::{Waiting, look_at};
+use lanes::Rest;
 
 /// Why a shard cannot go on.
 #[derive(Debug)]
@@ -38,6 +39,18 @@ pub(crate) enum Trouble {
     Restart(Answer),
 }
 
+/// What a unit under way ends with.
+type UnderWay = LocalBoxFuture<'static, Result<Finished, Trouble>>;
+
+/// What a shard starts with.
+pub(crate) struct Start {
+    pub(crate) sources: Vec<(TopicPartition, Option<Progress>)>,
+    pub(crate) books: Books,
+    /// Whether the group begins somewhere in it, which is not durable yet.
+    pub(crate) begins: bool,
+    pub(crate) guard: Guard,
+}
+
 /// One shard while this worker owns it.
 pub(crate) struct Shard {
     pub(crate) home: Home,
@@ -45,42 +58,52 @@ pub(crate) struct Shard {
     /// The source whose turn it is.
     turn: usize,
     lanes: Lanes<Waiting>,
-    in_flight: FuturesUnordered<LocalBoxFuture<'static, Finished>>,
-    /// Whether no unit is to begin.
+    in_flight: FuturesUnordered<UnderWay>,
+    /// Whether no unit is to begin, because an operator says so, or because the shard goes.
     paused: bool,
-    /// Lanes whose unit ended during the pause.
-    held_up: Vec<LaneId>,
+    leaves: bool,
+    /// Lanes in which nothing is under way and something has to begin, by what they wait for.
+    resting: BTreeMap<Rest, VecDeque<LaneId>>,
+    guard: Guard,
     /// Whether anything happened since the last commit that has to be committed.
     dirty: bool,
 }
 
 impl Shard {
-    pub(crate) fn new(
-        env: Rc<Env>,
-        shard: u32,
-        generation: Generation,
-        sources: Vec<(TopicPartition, Option<Progress>)>,
-        begins: bool,
-    ) -> Self {
-        let memory = Rc::new(RefCell::new(Memory::default()));
+    pub(crate) fn new(env: Rc<Env>, shard: u32, generation: Generation, start: Start) -> Self {
         let input_of = |topic: &str| env.service.inputs.iter().position(|input| *input.topic == *topic);
-        let sources = sources
+        let sources = start
+            .sources
             .into_iter()
             .map(|(partition, progress)| {
                 let input = input_of(&partition.topic).expect("only input topics are assigned");
                 Source::new(partition, input, progress)
             })
             .collect();
-        Self {
-            home: Home { env, memory, shard, generation },
+        let mut shard = Self {
+            home: Home {
+                env,
+                memory: Rc::new(RefCell::new(Memory::default())),
+                books: Rc::new(RefCell::new(start.books)),
+                shard,
+                generation,
+            },
             sources,
             turn: 0,
             lanes: Lanes::default(),
             in_flight: FuturesUnordered::new(),
             paused: false,
-            held_up: Vec::new(),
-            dirty: begins,
+            leaves: false,
+            resting: BTreeMap::new(),
+            guard: start.guard,
+            dirty: start.begins,
+        };
+        let ready = shard.home.books.borrow().parking.ready();
+        for lane in ready {
+            shard.lanes.occupy(lane.clone());
+            shard.rest(Rest::Later, lane);
         }
+        shard
     }
 
     /// Takes a batch in, to be handled by and by.
@@ -113,9 +136,26 @@ impl Shard {
         self.home.memory.borrow().dirty_bytes()
     }
 
+    /// When something is to be looked after next, without anything else happening.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        if self.paused || self.leaves {
+            return None;
+        }
+        let due = self.home.books.borrow().parking.next_due();
+        let rests = self.resting.keys().any(|rest| matches!(rest, Rest::Away(_)));
+        let probe = rests.then(|| self.home.env.dependencies.next_probe()).flatten();
+        due.into_iter().chain(probe).min()
+    }
+
+    /// How many lanes have parked records that will be handled without an operator.
+    pub(crate) fn waiting(&self) -> usize {
+        self.home.books.borrow().parking.waiting()
+    }
+
     /// Forgets what was read and is not under way; it will be read again by whoever owns the shard next. Tells how many
     /// records were waiting in lanes.
     pub(crate) fn forget_unstarted(&mut self) -> usize {
+        self.leaves = true;
         self.sources.iter_mut().for_each(Source::forget_unread);
         self.lanes.forget_waiting()
     }
@@ -132,8 +172,8 @@ impl Shard {
         interrupted
     }
 
-    /// Lets units under way go on, then takes up to `budget` records to their lanes while fewer than `in_flight` units are
-    /// under way. Tells whether anything happened.
+    /// Lets units under way go on, then what rests and what is due, then takes up to `budget` records to their lanes while fewer
+    /// than `in_flight` units are under way. Tells whether anything happened.
     pub(crate) fn go_on(
         &mut self,
         cx: &mut Context<'_>,
@@ -142,14 +182,11 @@ impl Shard {
         in_flight: usize,
     ) -> Result<bool, Trouble> {
         let mut moved = self.poll_units(cx, gathered)?;
-        if !self.paused {
-            for lane in std::mem::take(&mut self.held_up) {
-                self.advance(cx, gathered, &lane)?;
-                moved = true;
-            }
-        }
+        let mut budget = if self.paused { 0 } else { budget };
+        moved |= self.guarded(cx, gathered, &mut budget)?;
+        moved |= self.wake_lanes(cx, gathered, &mut budget, in_flight)?;
         for _ in 0..budget {
-            if self.in_flight.len() >= in_flight || !self.take(cx, gathered)? {
+            if self.in_flight.len() >= in_flight || gathered.is_full() || !self.take(cx, gathered)? {
                 break;
             }
             moved = true;
@@ -181,163 +218,126 @@ impl Shard {
         let limits = &env.service.limits;
         let source = &mut self.sources[place];
         let Some(record) = source.first() else { return Ok(false) };
-        if source.progress.is_done(record.offset) {
+        let (offset, size) = (record.offset, record.size());
+        if source.progress.is_done(offset) {
             source.take();
             return Ok(true);
         }
-        let way = way_of(&env, source, record).map_err(Trouble::Stop)?;
-        let lane = way.and_then(|way| lane_of(&env, way, record));
+        let incoming = look_at(&env, source, record);
+        let lane = incoming.lane(&env, source, record);
         let queued = lane.as_ref().and_then(|lane| self.lanes.queued(lane));
         // A record that was taken before a restart is in the list already, and waiting for it to shrink would be for ever.
-        let is_new = record.offset >= source.progress.next();
+        let is_new = offset >= source.progress.next();
         if is_new && source.progress.undone() >= limits.undone.max(1)
             || queued.is_some_and(|queued| queued >= limits.lane_queue)
         {
             return Ok(false);
         }
-        let (record, batch_ended) = source.take();
+        if !incoming.is_command() && lane.as_ref().is_some_and(|lane| self.is_full(lane, size)) {
+            return self.held_back(place, offset).map(|()| false);
+        }
+        let (record, batch_ended) = self.sources[place].take();
         if batch_ended {
             self.next_turn();
         }
-        let Some(way) = way else {
-            self.sources[place].progress.take_done(record.offset);
-            self.dirty = true;
-            return Ok(true);
-        };
-        let waiting = Waiting { source: place, way, record };
-        match lane {
-            Some(lane) if queued.is_some() => {
-                self.sources[place].progress.take(waiting.record.offset);
-                self.lanes.push(&lane, waiting);
+        match Waiting::of(place, incoming, record) {
+            Some(waiting) => self.begin(cx, gathered, waiting, lane)?,
+            None => {
+                self.sources[place].progress.take_done(offset);
+                self.dirty = true;
             }
-            lane => self.start(cx, gathered, waiting, lane)?,
         }
         Ok(true)
     }
 
-    /// Starts a unit in a lane that is free. One that does not wait is done before this returns.
-    fn start(
-        &mut self,
-        cx: &mut Context<'_>,
-        gathered: &mut Gathered,
-        waiting: Waiting,
-        lane: Option<LaneId>,
-    ) -> Result<(), Trouble> {
-        let (source, offset) = (waiting.source, waiting.record.offset);
-        if self.launch(cx, gathered, waiting)? {
-            self.sources[source].progress.take(offset);
-            if let Some(lane) = lane.filter(|_| !is_planted(Bug::LaneShared)) {
-                self.lanes.occupy(lane);
-            }
-        }
-        Ok(())
+    /// Whether a record cannot be parked behind others of its lane, which it has to be.
+    fn is_full(&self, lane: &LaneId, size: usize) -> bool {
+        let parking = &self.home.books.borrow().parking;
+        parking.holds(lane) && !parking.has_room(lane, size, &self.home.env.service.limits)
     }
 
-    /// Polls a new unit once; tells whether it has to wait.
-    fn launch(&mut self, cx: &mut Context<'_>, gathered: &mut Gathered, waiting: Waiting) -> Result<bool, Trouble> {
-        let mut future: LocalBoxFuture<'static, Finished> = Box::pin(run(self.unit(waiting)));
-        match future.as_mut().poll(cx) {
-            Poll::Ready(finished) => self.complete(gathered, finished).map(|()| false),
-            Poll::Pending => {
-                self.in_flight.push(future);
-                Ok(true)
+    /// A record has to be parked and cannot be: its partition waits, unless the service is to stop.
+    fn held_back(&self, place: usize, offset: u64) -> Result<(), Trouble> {
+        match self.home.env.service.limits.when_parked_full {
+            WhenFull::HoldBack => Ok(()),
+            WhenFull::Stop => {
+                let position = self.sources[place].partition.at(offset);
+                let message = format!("{position} has to be parked, and no more may be: see limits.parked");
+                Err(Trouble::Stop(Coded::new(Code::PARKING_FULL, message)))
             }
         }
     }
 
-    fn unit(&self, waiting: Waiting) -> Box<Unit> {
-        let env = &self.home.env;
-        let handler = env.service.route(waiting.way).handler;
-        Box::new(Unit {
-            home: self.home.clone(),
-            source: self.sources[waiting.source].partition.clone(),
-            since: self.sources[waiting.source].since,
-            way: waiting.way,
-            handler,
-            state: waiting.record.key.clone().map(|key| StateId { handler, key }),
-            record: waiting.record,
-            attempt: 0,
-            now: env.time(),
-            writes: Ordered::default(),
-            outputs: env.outputs(),
-            id_base: None,
-            draws: 0,
-            fault: None,
-            transaction: None,
-        })
-    }
-
-    /// Polls the units under way; those that end free their lane for the next. Tells whether any ended.
-    fn poll_units(&mut self, cx: &mut Context<'_>, gathered: &mut Gathered) -> Result<bool, Trouble> {
-        let mut any = false;
-        while let Poll::Ready(Some(finished)) = Pin::new(&mut self.in_flight).poll_next(cx) {
-            any = true;
-            let env = Rc::clone(&self.home.env);
-            let lane = lane_of(&env, finished.unit.way, &finished.unit.record);
-            self.complete(gathered, finished)?;
-            match lane {
-                Some(lane) if self.paused => self.held_up.push(lane),
-                Some(lane) => self.advance(cx, gathered, &lane)?,
-                None => {}
-            }
-        }
-        Ok(any)
-    }
-
-    /// Runs what waits in a lane until one has to wait itself, or the lane is free.
-    fn advance(&mut self, cx: &mut Context<'_>, gathered: &mut Gathered, lane: &LaneId) -> Result<(), Trouble> {
-        while let Some(waiting) = self.lanes.next(lane) {
-            if self.launch(cx, gathered, waiting)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// A unit ended: what it did joins the commit being gathered, or the trouble is told.
-    fn complete(&mut self, gathered: &mut Gathered, finished: Finished) -> Result<(), Trouble> {
+    /// A unit ended: what it did joins the commit being gathered, or the trouble is told. One whose handler needs what is not there
+    /// comes back, to begin again later.
+    fn complete(&mut self, gathered: &mut Gathered, finished: Finished) -> Result<Option<Box<Unit>>, Trouble> {
         let Finished { mut unit, outcome } = finished;
-        let env = Rc::clone(&self.home.env);
-        let failure = match outcome {
-            Outcome::Done => None,
-            Outcome::Failed(cause) | Outcome::Rejected(cause) => Some(cause),
+        let (failure, disposition) = match outcome {
+            Outcome::Whole(failure, disposition) => (failure, disposition),
+            Outcome::Away => return Ok(Some(unit)),
+            Outcome::Stop(cause) => (Some(cause), Disposition::Stops),
             Outcome::Restart(answer) => return Err(Trouble::Restart(answer)),
         };
-        if failure.is_some() || env.observer.wants_units() {
+        let env = Rc::clone(&self.home.env);
+        let is_told = match disposition {
+            Disposition::Done => env.observer.wants_units(),
+            Disposition::Marked => false,
+            _ => true,
+        };
+        if is_told {
             env.observer.unit_ended(&UnitEnded {
                 handler: &unit.registered().name,
                 shard: self.home.shard,
                 position: &unit.position(),
                 failure: failure.as_ref(),
+                disposition,
             });
         }
-        if let Some(cause) = failure {
-            // The record stays undone, and nothing of the attempt was kept.
-            let source = self.sources.iter_mut().find(|source| source.partition == unit.source);
-            source.expect("the unit came from here").progress.take(unit.record.offset);
-            return Err(Trouble::Stop(cause));
-        }
-        let source = self.sources.iter_mut().find(|source| source.partition == unit.source);
-        source.expect("the unit came from here").progress.take_done(unit.record.offset);
-        gathered.count(|| Alone { handler: unit.handler, shard: self.home.shard, position: unit.position() });
-        self.dirty = true;
-        if matches!(env.commits, Committing::Batch(_)) {
-            if let Some(state) = &unit.state {
-                self.home.memory.borrow_mut().write(state, std::mem::take(&mut unit.writes));
+        if let Settles::Record { source, offset, .. } = &unit.settles {
+            let source = self.sources.iter_mut().find(|known| known.partition == *source);
+            let progress = &mut source.expect("the unit came from here").progress;
+            match disposition {
+                // The record stays undone, and nothing of the attempt was kept.
+                Disposition::Stops => progress.take(*offset),
+                _ => progress.take_done(*offset),
             }
-            gathered.outputs.append(&mut unit.outputs);
+        }
+        match (disposition, failure) {
+            (Disposition::Stops, Some(cause)) => return Err(Trouble::Stop(cause)),
+            (Disposition::Marked, _) => self.guard.wrote(matches!(env.commits, Committing::Unit(_))),
+            _ => {}
+        }
+        if disposition != Disposition::Marked {
+            gathered.count(disposition, || Alone {
+                handler: unit.handler,
+                shard: self.home.shard,
+                position: unit.position(),
+            });
+        }
+        // A shard of which nothing is known yet has written its mark by itself, and has nothing to commit.
+        self.dirty |= self.sources.iter().any(Source::has_begun);
+        unit.entered.drain(..).for_each(|entered| self.home.books.borrow_mut().enter(entered));
+        if matches!(env.commits, Committing::Batch(_)) {
+            unit.give_effects(&mut gathered.outputs);
             env.recycle(unit.outputs);
         }
-        Ok(())
+        match gathered.too_many_letters(&env.service) {
+            Some(cause) => Err(Trouble::Stop(cause)),
+            None => Ok(None),
+        }
     }
 
     /// Freezes what completed units did for a commit.
     pub(crate) fn freeze(&mut self) -> ShardCommit {
         let env = Rc::clone(&self.home.env);
-        let name_of = |handler: usize| &*env.service.handlers[handler].name;
+        let name_of = |handler: usize| match handler {
+            RUNTIME => RUNTIME_NAME,
+            handler => &*env.service.registered(handler).name,
+        };
         let late = is_planted(Bug::LateCompletion);
         let progress_first = strikes(Bug::ProgressBeforeState);
         self.dirty = progress_first;
+        self.guard.freeze();
         ShardCommit {
             shard: self.home.shard,
             generation: if late { Generation(u64::MAX) } else { self.home.generation },
@@ -349,37 +349,6 @@ impl Shard {
     /// The frozen commit is durable.
     pub(crate) fn committed(&mut self, cache_bytes: usize) {
         self.home.memory.borrow_mut().committed(cache_bytes);
+        self.guard.committed();
     }
-}
-
-/// Which handler a record goes to; `None` for one that is to be ignored.
-fn way_of(env: &Env, source: &Source, record: &Record) -> Result<Option<Way>, Coded> {
-    let (service, partition) = (&env.service, &source.partition);
-    let event = record.headers.get(headers::TYPE);
-    if let Some(way) = service.way(source.input, event) {
-        return Ok(Some(way));
-    }
-    match service.inputs[source.input].unknown {
-        Unknown::Ignore => Ok(None),
-        Unknown::Reject => {
-            let what = event
-                .map_or("no event type".into(), |event| format!("the event type {:?}", String::from_utf8_lossy(event)));
-            let message = format!(
-                "{} has {what}, which service {} does not handle; handle it or declare .ignore_unknown({:?})",
-                partition.at(record.offset),
-                service.name,
-                partition.topic
-            );
-            Err(Coded::new(Code::UNKNOWN_TYPE, message))
-        }
-    }
-}
-
-/// The lane of a record; a record without a key has none, unless its handler takes all in order.
-fn lane_of(env: &Env, way: Way, record: &Record) -> Option<LaneId> {
-    let handler = env.service.route(way).handler;
-    if env.service.handlers[handler].in_order {
-        return Some(LaneId::Partition(handler));
-    }
-    record.key.clone().map(|key| LaneId::Key(StateId { handler, key }))
 }

@@ -61,6 +61,11 @@ impl Source {
         self.has_begun.then(|| (self.partition.clone(), progress()))
     }
 
+    /// Whether anything is known of the group's progress.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
     /// Takes records in, to be handled by and by. Tells whether progress changed: what was not done and is not in the log any
     /// more will never be.
     pub(crate) fn accept(&mut self, batch: RecordBatch) -> bool {

@@ -213,13 +213,11 @@ impl Broker for Kafka {
     }
 
     fn own_topics(&self, group: &str) -> Vec<OwnTopic> {
-        let changelog = OwnTopic { name: names::changelog(group).into(), partitions: None };
-        let operations = OwnTopic { name: names::operations(group).into(), partitions: Some(1) };
-        vec![changelog, operations]
+        vec![OwnTopic { name: names::changelog(group).into(), partitions: None }]
     }
 
     async fn create_own(&self, topic: &str, inputs: &[Arc<str>], partitions: u32) -> Result<(), Coded> {
-        let settings = self.settings_of_own(inputs).await?;
+        let settings = self.settings_of_own(topic, inputs).await?;
         self.create_with(topic, partitions, &settings).await
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tidemill_core::code::{Code, Coded};
+use tidemill_core::internal;
 
 use crate::access::Access;
 use crate::broker::Shared;
@@ -20,7 +21,7 @@ impl Shared {
         for topic in outputs {
             self.allowed(topic, false, true)?;
         }
-        self.allowed(&names::operations(group), true, false)?;
+        self.allowed(&internal::operations(group), true, true)?;
         let partitions = self.allowed(&changelog, true, true)?;
         if partitions < shards {
             return Err(too_few(&changelog, partitions, shards));

@@ -14,6 +14,8 @@ use crate::settings::Settings;
 const POLICY: &str = "cleanup.policy";
 const COMPACT: &str = "compact";
 const REMOVALS_KEPT: &str = "delete.retention.ms";
+const KEPT: &str = "retention.ms";
+const FOR_EVER: &str = "-1";
 const LARGEST: &str = "max.message.bytes";
 
 /// How long a changelog has to remember that a key was removed: a local copy of the state may have missed it for half as long.
@@ -115,11 +117,22 @@ impl Kafka {
         own.iter().try_for_each(|config| config.suits_a_changelog(largest, self.shared.clients.settings()))
     }
 
-    /// What a topic of a group's own is set to when it is created: its records count until there is a newer one of their key.
-    pub(crate) async fn settings_of_own(&self, inputs: &[Arc<str>]) -> Result<Vec<(&'static str, String)>, Coded> {
+    /// What a topic of a group's own is set to when it is created. It takes what the inputs take and something more. Of changelogs and
+    /// operations, records count until there is a newer one of their key; dead letters stay until somebody removes them; commands are
+    /// done soon, and kept as long as other records.
+    pub(crate) async fn settings_of_own(
+        &self,
+        topic: &str,
+        inputs: &[Arc<str>],
+    ) -> Result<Vec<(&'static str, String)>, Coded> {
         let inputs: Vec<&str> = inputs.iter().map(|input| &**input).collect();
         let largest = largest_of(&self.configs(&inputs).await?);
         let largest = largest.map(|largest| (LARGEST, with_extra(largest).to_string()));
-        Ok([(POLICY, COMPACT.to_owned())].into_iter().chain(largest).collect())
+        let own = if topic.ends_with(".dead-letters") {
+            Some((KEPT, FOR_EVER.to_owned()))
+        } else {
+            (!topic.ends_with(".internal")).then(|| (POLICY, COMPACT.to_owned()))
+        };
+        Ok(own.into_iter().chain(largest).collect())
     }
 }

@@ -5,11 +5,6 @@ pub(crate) fn changelog(group: &str) -> String {
     format!("{group}.changelog")
 }
 
-/// The compacted topic that says what operators want of a group.
-pub(crate) fn operations(group: &str) -> String {
-    format!("{group}.operations")
-}
-
 /// The name under which one member's transactions are known to the cluster: whoever opens it ends what another left open.
 pub(crate) fn transactional_id(group: &str, member: &str) -> String {
     format!("{group}.{member}")

@@ -1,4 +1,5 @@
-//! What operators want of a group: a compacted topic that every member reads to its end, and follows from there.
+//! What operators want of a group: a compacted topic that every member reads to its end, and follows from there. What they did to
+//! single records stands there too, and is passed over here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use tidemill_core::code::Coded;
 use tidemill_core::headers::Headers;
+use tidemill_core::internal;
 use tidemill_core::outputs::{Address, Outputs};
 use tidemill_core::ports::LogEvent;
 use tidemill_core::record::TopicPartition;
@@ -18,7 +20,6 @@ use crate::changelog;
 use crate::client::Plain;
 use crate::context::Quiet;
 use crate::failure::Failure;
-use crate::names;
 use crate::native::{Queue, Signal};
 use crate::reader::{list_of, number};
 
@@ -34,7 +35,7 @@ fn says(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<bool> {
 }
 
 fn partition_of(group: &str) -> TopicPartition {
-    TopicPartition::new(names::operations(group), PARTITION)
+    TopicPartition::new(internal::operations(group), PARTITION)
 }
 
 /// One member's view of it.
@@ -113,7 +114,7 @@ impl Shared {
         if self.is_paused(group)? == paused {
             return Ok(false);
         }
-        let mut outputs = Outputs::new([names::operations(group).into()].as_slice().into());
+        let mut outputs = Outputs::new([internal::operations(group).into()].as_slice().into());
         let address = Address { topic: 0, partition: PARTITION, timestamp: self.clock.now() };
         outputs.push_raw(address, Some(PAUSE), &Headers::default(), paused.then_some(PAUSED));
         self.publish(&outputs).map(|()| true)

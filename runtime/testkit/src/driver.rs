@@ -9,12 +9,15 @@ use tidemill_core::code::Coded;
 use tidemill_core::codec::Codec;
 use tidemill_core::event::Event;
 use tidemill_core::headers;
-use tidemill_core::ports::{Broker, Clock, Entry, NoObserver};
+use tidemill_core::internal;
+use tidemill_core::letters::Letter;
+use tidemill_core::parking::{self, Parked};
+use tidemill_core::ports::{Broker, Clock, Entry, Heartbeat, NoObserver};
 use tidemill_core::publisher::{Publication, Publisher};
 use tidemill_core::service::{Service, ServiceBuilder};
 use tidemill_core::state::{Cell, Map, MapKey, ScopeKey, decode};
 use tidemill_core::time::Timestamp;
-use tidemill_core::worker::Left;
+use tidemill_core::worker::{Left, Ports};
 use tidemill_embedded::{Embedded, Settings};
 
 use crate::fakes::{Executor, VirtualClock, block_on, ports, work};
@@ -43,6 +46,10 @@ pub struct TestDriver {
     /// The worker that runs, or ran last.
     worker: Option<usize>,
     sent: u64,
+    /// How often it was started.
+    lives: u64,
+    /// Tells what is parked.
+    heartbeat: Arc<Heartbeat>,
 }
 
 impl TestDriver {
@@ -64,11 +71,14 @@ impl TestDriver {
             broker,
             worker: None,
             sent: 0,
+            lives: 0,
+            heartbeat: Arc::default(),
         }
     }
 
-    /// Sends an event and waits until the service is done with it and all before it; time passes where handlers wait. Panics
-    /// when the service stops instead, with the reason.
+    /// Sends an event and waits until the service is done with it and all before it; time passes where handlers wait, and where failed
+    /// records wait to be tried again. One that becomes a dead letter is done: see [`TestDriver::dead_letters`]. Panics when the
+    /// service stops instead, with the reason.
     pub fn send<E: Event>(&mut self, event: E) {
         self.try_send(event).unwrap_or_else(|error| panic!("the service stopped: {error}"));
     }
@@ -92,9 +102,10 @@ impl TestDriver {
     fn settle(&mut self) -> Result<(), Coded> {
         let worker = self.running();
         let (broker, name, inputs) = (Arc::clone(&self.broker), Arc::clone(&self.name), self.inputs.clone());
+        let heartbeat = Arc::clone(&self.heartbeat);
         let done = move |executor: &Executor<'_, Ended>| {
             let lag = at_once(broker.lag(&name, &inputs)).expect("the topics are there");
-            let is_behind = lag.iter().any(|lag| lag.records > 0);
+            let is_behind = lag.iter().any(|lag| lag.records > 0) || heartbeat.waiting() > 0;
             !executor.is_running(worker) || !is_behind
         };
         self.executor.run_until(done).expect("a handler waits for something that never comes");
@@ -106,7 +117,12 @@ impl TestDriver {
         if let Some(worker) = self.worker.filter(|worker| self.executor.is_running(*worker)) {
             return worker;
         }
-        let ports = ports(&self.clock, SEED, Arc::new(NoObserver));
+        self.heartbeat = Arc::default();
+        self.lives += 1;
+        let ports = Ports {
+            heartbeat: Arc::clone(&self.heartbeat),
+            ..ports(&self.clock, SEED + self.lives, Arc::new(NoObserver))
+        };
         let service = Arc::new(build(&*self.build));
         let worker = self.executor.spawn(work(service, MEMBER.into(), self.broker.clone(), ports, pending()));
         self.worker = Some(worker);
@@ -153,6 +169,21 @@ impl TestDriver {
         ours.map(|record| codec.decode(&record.value.unwrap_or_default()).expect("an event of its type")).collect()
     }
 
+    /// All dead letters of the service, in the order in which they were written. A letter that failed again is there once for each
+    /// round.
+    pub fn dead_letters(&self) -> Vec<Letter> {
+        let records = reading::records(&*self.broker, &internal::dead_letters(&self.name)).into_iter().flatten();
+        records.map(|record| Letter::read(&record).expect("a service writes nothing else there")).collect()
+    }
+
+    /// What is parked, in the order in which it was. What will be tried again by itself is so before [`TestDriver::send`] returns, so
+    /// what is seen here waits for an operator, or behind such a record.
+    pub fn parked(&self) -> Vec<Parked> {
+        let mut found = parking::parked(reading::state(&*self.broker, &self.name, SHARD));
+        found.sort_by_key(|(number, _)| *number);
+        found.into_iter().map(|(_, parked)| parked).collect()
+    }
+
     /// What a handler keeps for a key.
     pub fn state(&self, handler: &str, key: &str) -> KeyState {
         let mut entries = reading::state(&*self.broker, &self.name, SHARD);
@@ -165,7 +196,8 @@ impl TestDriver {
 
     /// How many cells and map entries the service keeps in all.
     pub fn entries(&self) -> usize {
-        reading::state(&*self.broker, &self.name, SHARD).len()
+        let all = reading::state(&*self.broker, &self.name, SHARD);
+        all.iter().filter(|(key, _)| ScopeKey::parse(key).is_some_and(|place| !place.handler.is_empty())).count()
     }
 }
 

@@ -12,7 +12,8 @@ pub mod query;
 pub mod telemetry;
 
 pub use tidemill_core::{
-    code, codec, context, event, handler, headers, layer, limits, ports, publisher, record, retry, service, state, time,
+    code, codec, context, event, failure, handler, headers, internal, layer, letters, limits, parking, ports,
+    publisher, record, retry, service, state, time,
 };
 pub use tidemill_schema as schema;
 

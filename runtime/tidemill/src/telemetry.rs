@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tidemill_core::code::Coded;
-use tidemill_core::ports::{Committed, Observer, Retrying, UnitEnded};
+use tidemill_core::ports::{Committed, Disposition, Observer, Retrying, UnitEnded};
 use tidemill_core::record::TopicPartition;
 use tracing_subscriber::EnvFilter;
 
@@ -67,9 +67,29 @@ impl Observer for Log {
     }
 
     fn unit_ended(&self, unit: &UnitEnded<'_>) {
-        let UnitEnded { handler, shard, position, failure } = unit;
-        if let Some(Coded { code, message }) = failure {
-            tracing::error!(service = %self.service, handler, shard, %position, %code, "unit failed: {message}");
+        let UnitEnded { handler, shard, position, failure, disposition } = unit;
+        let Some(Coded { code, message }) = failure else { return };
+        let service = &self.service;
+        match disposition {
+            Disposition::Parked => {
+                tracing::warn!(%service, handler, shard, %position, %code, "unit failed, its record is parked: {message}");
+            }
+            Disposition::DeadLettered => {
+                tracing::error!(%service, handler, shard, %position, %code, "unit failed, its record is a dead letter: {message}");
+            }
+            Disposition::Held => {
+                tracing::error!(%service, handler, shard, %position, %code, "unit failed, its key is held: {message}");
+            }
+            _ => tracing::error!(%service, handler, shard, %position, %code, "unit failed: {message}"),
+        }
+    }
+
+    fn breaker(&self, dependency: &str, is_open: bool, cause: &str) {
+        let service = &self.service;
+        if is_open {
+            tracing::warn!(%service, dependency, "it is away, and records that need it wait: {cause}");
+        } else {
+            tracing::info!(%service, dependency, "it is back");
         }
     }
 

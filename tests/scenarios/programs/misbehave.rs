@@ -9,6 +9,7 @@ use std::time::Duration;
 use tidemill::code::{Coded, Exit};
 use tidemill::command::{Options, execute, print_json};
 use tidemill::config::Configuration;
+use tidemill::failure::Policies;
 use tidemill::host::{Host, Until};
 use tidemill::prelude::*;
 use tidemill::publisher::Publication;
@@ -74,8 +75,8 @@ impl Handler<Number> for Count {
 }
 
 fn service(name: &'static str, how: How) -> ServiceBuilder {
-    let once_again = Retry { attempts: 2, ..Retry::default() };
-    Service::builder(name).retry(once_again).handler("count", Count(how), |handler| {
+    let once_again = Policies::stopping().with_retry(&Retry { attempts: 2, ..Retry::default() });
+    Service::builder(name).failures(once_again).handler("count", Count(how), |handler| {
         let handler = handler.on::<Number>();
         // Where a handler waits, its time-out has to end it; where it blocks, nothing but the watchdog may.
         if how == How::Wait { handler.timeout(TIMEOUT) } else { handler }

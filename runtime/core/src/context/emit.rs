@@ -57,7 +57,7 @@ impl Unit {
     }
 
     /// What everything that is derived from this unit shares; hashed when it is first asked for.
-    fn id_base(&mut self) -> IdBase {
+    pub(crate) fn id_base(&mut self) -> IdBase {
         if let Some(base) = self.id_base {
             return base;
         }
@@ -76,8 +76,16 @@ impl Unit {
 
     /// The id of a record whose headers name none: the topic's own id, the partition and the offset.
     fn own_id(&self) -> String {
-        let topic = self.home.env.topic_id(&self.source.topic);
-        format!("{topic}/{}/{}", self.source.partition, self.record.offset)
+        if let Some(known) = &self.own_id {
+            return known.clone();
+        }
+        let topic = self.home.env.topic_id(&self.origin.topic);
+        format!("{topic}/{}/{}", self.origin.partition, self.record.offset)
+    }
+
+    /// What stands for the record's id, where its headers name none; else nothing.
+    pub(crate) fn derived_own_id(&self) -> String {
+        if self.record.headers.get(headers::ID).is_some() { String::new() } else { self.own_id() }
     }
 
     fn address(&self, topic: u16, key: Option<&[u8]>) -> Address {
@@ -91,7 +99,7 @@ impl Unit {
     }
 
     /// Whether the topic takes a record as large as what was appended since the outputs had `before` bytes.
-    fn check_size(&self, topic: u16, before: usize) -> Result<(), CodecError> {
+    pub(crate) fn check_size(&self, topic: u16, before: usize) -> Result<(), CodecError> {
         let (size, largest) = (self.outputs.bytes() - before, self.home.env.output_topics[usize::from(topic)].largest);
         if size <= largest {
             return Ok(());

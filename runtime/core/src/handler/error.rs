@@ -11,6 +11,8 @@ pub enum Class {
     Transient,
     /// Trying again will not help.
     Permanent,
+    /// What the handler needs, by this name, is not there. No attempt is spent.
+    Unavailable(String),
     /// The runtime cannot go on with this shard, whatever the policy says.
     Fatal(Coded),
 }
@@ -31,6 +33,14 @@ impl HandlerError {
     /// A failure that will not: a broken rule, an impossible value.
     pub fn permanent(message: impl Into<String>) -> Self {
         Self { class: Class::Permanent, message: message.into() }
+    }
+
+    /// What the handler needs is not there: a service, a database. `dependency` is its name as declared with
+    /// [`HandlerBuilder::needs`](crate::service::HandlerBuilder::needs). The record is tried again until it is there, which spends no
+    /// attempts; after some such failures in a row, all records of all handlers that need it wait, and one asks from time to time. A
+    /// name that is not declared makes it a transient failure.
+    pub fn unavailable(dependency: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { class: Class::Unavailable(dependency.into()), message: message.into() }
     }
 
     /// A failure of the runtime's own ground.

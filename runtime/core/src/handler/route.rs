@@ -18,6 +18,14 @@ pub(crate) enum Failure {
     Undecodable(CodecError),
     /// The handler, or the runtime under it, failed.
     Handler(HandlerError),
+    /// The handler panicked, with this message.
+    Panicked(String),
+    /// The handler did not end in time.
+    TimedOut,
+    /// What the unit did is not taken where it is committed.
+    Refused(Coded),
+    /// The process ended the last time the record was handled.
+    Crashed,
 }
 
 /// Decodes a record's value and runs the handler of its type.

@@ -36,6 +36,7 @@ pub trait Blocking: Send + Sync {
 pub struct Heartbeat {
     beats: AtomicU64,
     handler: AtomicU64,
+    waiting: AtomicU64,
 }
 
 impl Heartbeat {
@@ -50,6 +51,16 @@ impl Heartbeat {
     pub fn leave(&self) {
         let beats = self.beats.load(Ordering::Relaxed);
         self.beats.store(beats + 1, Ordering::Release);
+    }
+
+    /// So many keys have parked records that will be handled without an operator.
+    pub fn set_waiting(&self, keys: u64) {
+        self.waiting.store(keys, Ordering::Release);
+    }
+
+    /// How many keys have parked records that will be handled without an operator.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Acquire)
     }
 
     /// The number of changes so far and, while a handler is being polled, that handler's place in the service.

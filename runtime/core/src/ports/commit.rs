@@ -94,14 +94,20 @@ pub trait BatchCommit {
     fn commit(&self, batch: Arc<CommitBatch>) -> LocalBoxFuture<'static, Answer>;
 }
 
+/// A record that is done with a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// Where it stands.
+    pub position: Position,
+    /// Where this ownership began to read its partition: for a group without progress there, everything before counts as done.
+    pub since: u64,
+}
+
 /// What one unit did, for a commit of its own.
 #[derive(Debug)]
 pub struct UnitEffects {
-    /// The record that is done with this unit.
-    pub done: Position,
-    /// Where this ownership began to read the record's partition: for a group without progress there, everything before
-    /// counts as done.
-    pub since: u64,
+    /// The record that is done with this unit; none for a unit whose record was parked, as it is done since then.
+    pub done: Option<Done>,
     /// State changes, at most one for a key.
     pub changes: Vec<Change>,
     /// What the unit emitted, in order.

@@ -12,8 +12,8 @@ mod store;
 
 pub use broker::{Broker, Committing, Lag, Member, OwnTopic, TopicInfo, Topics};
 pub use clock::{Blocking, Clock, Heartbeat, Random};
-pub use commit::{Answer, BatchCommit, CommitBatch, ShardCommit, UnitCommit, UnitEffects, UnitTransaction};
+pub use commit::{Answer, BatchCommit, CommitBatch, Done, ShardCommit, UnitCommit, UnitEffects, UnitTransaction};
 pub use log::{Generation, Log, LogEvent, Start, Subscription, records_lost};
-pub use observer::{Committed, NoObserver, Observer, Retrying, UnitEnded};
+pub use observer::{Committed, Disposition, NoObserver, Observer, Retrying, UnitEnded};
 pub use schemas::Schemas;
 pub use store::{Change, Durability, Entry, KeyRange, Store};

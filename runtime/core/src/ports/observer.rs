@@ -16,6 +16,29 @@ pub struct UnitEnded<'a> {
     pub position: &'a Position,
     /// What ended it, if it did not end well.
     pub failure: Option<&'a Coded>,
+    /// What became of its record.
+    pub disposition: Disposition,
+}
+
+/// What became of a unit's record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Disposition {
+    /// It has had its effects.
+    Done,
+    /// It is parked behind others of its key.
+    Queued,
+    /// It is parked, and will be tried again.
+    Parked,
+    /// It is a dead letter, and its key goes on.
+    DeadLettered,
+    /// It is a dead letter, and its key waits for an operator.
+    Held,
+    /// It was an operator's command, or what one wanted of it could not be done any more.
+    Commanded,
+    /// It has none: the runtime wrote something for itself.
+    Marked,
+    /// The service stops because of it.
+    Stops,
 }
 
 /// An attempt failed and another follows.
@@ -46,7 +69,7 @@ pub struct Committed {
 
 /// Sees what a worker does. Called on the worker's thread: an observer must not block.
 pub trait Observer: Send + Sync {
-    /// Whether [`Observer::unit_ended`] is wanted for units that ended well; without, only failures are reported.
+    /// Whether [`Observer::unit_ended`] is wanted for units that ended well; without, only others are reported.
     fn wants_units(&self) -> bool {
         false
     }
@@ -64,6 +87,8 @@ pub trait Observer: Send + Sync {
     fn unit_ended(&self, _unit: &UnitEnded<'_>) {}
     /// An attempt failed and the lane waits for the next.
     fn retrying(&self, _retrying: &Retrying<'_>) {}
+    /// What handlers need from outside is away, and its records wait; or it is back.
+    fn breaker(&self, _dependency: &str, _is_open: bool, _cause: &str) {}
     /// A commit went through.
     fn committed(&self, _commit: Committed) {}
     /// A commit did not go through, and this follows.

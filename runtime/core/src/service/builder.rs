@@ -7,12 +7,14 @@ use crate::code::{Code, Coded};
 use crate::codec::Codec;
 use crate::emitted::Emitted;
 use crate::event::Event;
+use crate::failure::Policies;
 use crate::handler::{Handler, Route, TypedRoute};
 use crate::id::IdScope;
+use crate::internal;
 use crate::layer::Layer;
+use crate::letters::Compatibility;
 use crate::limits::{Limits, NAME_LIMIT};
 use crate::ports::Start;
-use crate::retry::Retry;
 use crate::service::{Input, Registered, RouteEntry, Service, Unknown};
 
 /// One event type that a handler takes: where it comes from and how it gets there.
@@ -30,7 +32,8 @@ struct Declared {
     takes: Vec<Taken>,
     in_order: bool,
     timeout: Option<Duration>,
-    retry: Option<Retry>,
+    policies: Option<Policies>,
+    needs: Vec<Arc<str>>,
     layers: Vec<Arc<dyn Layer>>,
 }
 
@@ -42,8 +45,15 @@ pub struct HandlerBuilder<H> {
 
 impl<H: Send + Sync + 'static> HandlerBuilder<H> {
     fn new(name: Arc<str>, handler: H) -> Self {
-        let declared =
-            Declared { name, takes: Vec::new(), in_order: false, timeout: None, retry: None, layers: Vec::new() };
+        let declared = Declared {
+            name,
+            takes: Vec::new(),
+            in_order: false,
+            timeout: None,
+            policies: None,
+            needs: Vec::new(),
+            layers: Vec::new(),
+        };
         Self { handler: Arc::new(handler), declared }
     }
 
@@ -79,9 +89,16 @@ impl<H: Send + Sync + 'static> HandlerBuilder<H> {
         self
     }
 
-    /// The retry policy in place; the service's own unless set.
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.declared.retry = Some(retry);
+    /// What follows this handler's failures; what the service says unless set.
+    pub fn failures(mut self, policies: Policies) -> Self {
+        self.declared.policies = Some(policies);
+        self
+    }
+
+    /// The handler needs something from outside, such as a database or another service, and answers
+    /// [`HandlerError::unavailable`](crate::handler::HandlerError::unavailable) with this name when it is not there.
+    pub fn needs(mut self, dependency: impl Into<Arc<str>>) -> Self {
+        self.declared.needs.push(dependency.into());
         self
     }
 
@@ -100,7 +117,8 @@ pub struct ServiceBuilder {
     raw_outputs: Vec<Arc<str>>,
     ignored: Vec<Arc<str>>,
     layers: Vec<Arc<dyn Layer>>,
-    retry: Retry,
+    policies: Policies,
+    letter_headers: Compatibility,
     limits: Limits,
     start: Start,
 }
@@ -114,7 +132,8 @@ impl ServiceBuilder {
             raw_outputs: Vec::new(),
             ignored: Vec::new(),
             layers: Vec::new(),
-            retry: Retry::default(),
+            policies: Policies::default(),
+            letter_headers: Compatibility::default(),
             limits: Limits::default(),
             start: Start::Earliest,
         }
@@ -167,9 +186,27 @@ impl ServiceBuilder {
         self
     }
 
-    /// The retry policy of handlers that declare none.
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = retry;
+    /// What follows failures of handlers that do not say it.
+    pub fn failures(mut self, policies: Policies) -> Self {
+        self.policies = policies;
+        self
+    }
+
+    /// Changes what follows failures, of the service and of all handlers that were added so far: for what is configured.
+    #[must_use]
+    pub fn change_failures(mut self, mut change: impl FnMut(Option<&str>, &mut Policies)) -> Self {
+        change(None, &mut self.policies);
+        for handler in &mut self.handlers {
+            let mut policies = handler.policies.clone().unwrap_or_else(|| self.policies.clone());
+            change(Some(&handler.name), &mut policies);
+            handler.policies = Some(policies);
+        }
+        self
+    }
+
+    /// The headers of other tools that dead letters carry beside our own; none unless set.
+    pub fn letter_headers(mut self, headers: Compatibility) -> Self {
+        self.letter_headers = headers;
         self
     }
 
@@ -199,6 +236,7 @@ impl ServiceBuilder {
             return Err(bad(format!("service {} has no handler", self.name)));
         }
         let (mut handlers, mut inputs) = (Vec::<Registered>::new(), Vec::<Input>::new());
+        let mut dependencies = Vec::new();
         for declared in self.handlers {
             check_name("handler", &declared.name)?;
             if handlers.iter().any(|known| known.name == declared.name) {
@@ -208,12 +246,14 @@ impl ServiceBuilder {
                 return Err(bad(format!("handler {} of service {} takes no event", declared.name, self.name)));
             }
             take_inputs(&mut inputs, declared.takes, handlers.len(), &declared.name)?;
+            let needs = declared.needs.iter().map(|name| place_in(&mut dependencies, name)).collect();
             handlers.push(Registered {
                 ids: IdScope::of(&self.name, &declared.name),
                 name: declared.name,
                 in_order: declared.in_order,
                 timeout: declared.timeout.unwrap_or(self.limits.handler_timeout),
-                retry: declared.retry.unwrap_or_else(|| self.retry.clone()),
+                policies: declared.policies.unwrap_or_else(|| self.policies.clone()),
+                needs,
                 layers: self.layers.iter().cloned().chain(declared.layers).collect(),
             });
         }
@@ -222,10 +262,49 @@ impl ServiceBuilder {
             let input = input.ok_or_else(|| bad(format!("service {} does not read {topic}", self.name)))?;
             input.unknown = Unknown::Ignore;
         }
-        let (emits, output_topics) = collect_outputs(self.emits, self.raw_outputs)?;
-        let Self { name, limits, start, .. } = self;
-        Ok(Service { name, handlers, inputs, emits, output_topics, limits, start })
+        let own = [internal::dead_letters(&self.name), internal::operations(&self.name)].map(Arc::from);
+        let raw = self.raw_outputs.into_iter().chain(own.iter().cloned()).collect();
+        let (emits, output_topics) = collect_outputs(self.emits, raw)?;
+        let place = |own: &Arc<str>| output_topics.iter().position(|topic| topic == own).expect("it is among them");
+        let [dead_letters, operations] =
+            [&own[0], &own[1]].map(|own| u16::try_from(place(own)).expect("it was checked"));
+        let internal: Arc<str> = internal::internal(&self.name).into();
+        if inputs.iter().any(|input| input.topic == internal) {
+            return Err(bad(format!("service {} cannot read {internal}, which is its own", self.name)));
+        }
+        inputs.push(Input { topic: internal, routes: Vec::new(), unknown: Unknown::default() });
+        Ok(Service {
+            unhandled: Registered {
+                ids: IdScope::of(&self.name, ""),
+                name: "".into(),
+                in_order: false,
+                timeout: self.limits.handler_timeout,
+                policies: self.policies,
+                needs: Vec::new(),
+                layers: Vec::new(),
+            },
+            internal: inputs.len() - 1,
+            name: self.name,
+            handlers,
+            inputs,
+            emits,
+            output_topics,
+            dependencies: dependencies.into(),
+            dead_letters,
+            operations,
+            letter_headers: self.letter_headers,
+            limits: self.limits,
+            start: self.start,
+        })
     }
+}
+
+/// The place of a name in a list, at whose end it is put where it is not there.
+fn place_in(names: &mut Vec<Arc<str>>, name: &Arc<str>) -> usize {
+    names.iter().position(|known| known == name).unwrap_or_else(|| {
+        names.push(Arc::clone(name));
+        names.len() - 1
+    })
 }
 
 /// Adds what a handler takes to the inputs; an event type has one handler.

@@ -9,12 +9,16 @@ use std::time::Duration;
 use crate::code::Coded;
 use crate::emitted::Emitted;
 use crate::event::Event;
+use crate::failure::Policies;
 use crate::handler::Route;
 use crate::id::IdScope;
+use crate::lane::LaneId;
 use crate::layer::Layer;
+use crate::letters::Compatibility;
 use crate::limits::Limits;
 use crate::ports::{Schemas, Start};
-use crate::retry::Retry;
+use crate::record::{Position, Record};
+use crate::state::StateId;
 
 pub use builder::{HandlerBuilder, ServiceBuilder};
 pub use description::EventInfo;
@@ -27,6 +31,18 @@ pub struct Service {
     /// The event types that handlers may emit, each with its topic's place among the output topics.
     pub(crate) emits: Vec<(Emitted, u16)>,
     pub(crate) output_topics: Arc<[Arc<str>]>,
+    /// What handlers may need from outside, by the names that they declare.
+    pub(crate) dependencies: Arc<[Arc<str>]>,
+    /// What stands for a handler where a record has none.
+    unhandled: Registered,
+    /// The place of the internal topic among the inputs.
+    pub(crate) internal: usize,
+    /// The place of the dead letters' topic among the output topics.
+    pub(crate) dead_letters: u16,
+    /// The place of the operations' topic among the output topics.
+    pub(crate) operations: u16,
+    /// Which other headers dead letters carry.
+    pub(crate) letter_headers: Compatibility,
     pub(crate) limits: Limits,
     /// Where a partition begins of which the group has done nothing.
     pub(crate) start: Start,
@@ -40,7 +56,9 @@ pub(crate) struct Registered {
     /// One lane for the whole partition instead of one for each key.
     pub(crate) in_order: bool,
     pub(crate) timeout: Duration,
-    pub(crate) retry: Retry,
+    pub(crate) policies: Policies,
+    /// The places of the dependencies that it needs.
+    pub(crate) needs: Vec<usize>,
     pub(crate) layers: Vec<Arc<dyn Layer>>,
 }
 
@@ -77,6 +95,16 @@ pub(crate) struct Way {
     pub(crate) route: usize,
 }
 
+impl Way {
+    /// The place of the route of a record that no handler takes.
+    pub(crate) const NONE: usize = usize::MAX;
+    /// Of a record that no handler takes.
+    pub(crate) const NOWHERE: Self = Self { input: Self::NONE, route: Self::NONE };
+}
+
+/// The place of what stands for a handler where there is none.
+const UNHANDLED: usize = usize::MAX - 1;
+
 impl Service {
     /// Begins the declaration of a service. The name stands in group names, state and ids: choose it once.
     pub fn builder(name: impl Into<Arc<str>>) -> ServiceBuilder {
@@ -96,6 +124,17 @@ impl Service {
     /// The topics that handlers may emit to.
     pub fn output_topics(&self) -> impl Iterator<Item = &Arc<str>> {
         self.output_topics.iter()
+    }
+
+    /// The topics that are the service's own: dead letters, commands, and what was done to it; each with how many partitions it
+    /// has, where that is not as many as the inputs have.
+    pub fn own_topics(&self) -> [(&Arc<str>, Option<u32>); 3] {
+        let output = |place: u16| &self.output_topics[usize::from(place)];
+        [
+            (output(self.dead_letters), None),
+            (&self.inputs[self.internal].topic, None),
+            (output(self.operations), Some(1)),
+        ]
     }
 
     /// The names of the handlers, in the order of their declaration.
@@ -139,6 +178,37 @@ impl Service {
             None => return None,
         };
         Some(Way { input, route })
+    }
+
+    /// The way of a record that came from this topic.
+    pub(crate) fn way_from(&self, topic: &str, event: Option<&[u8]>) -> Way {
+        let input = self.inputs.iter().position(|input| *input.topic == *topic);
+        input.and_then(|input| self.way(input, event)).unwrap_or(Way::NOWHERE)
+    }
+
+    /// The handler of a way.
+    pub(crate) fn handler_of(&self, way: Way) -> usize {
+        if way.route == Way::NONE { UNHANDLED } else { self.route(way).handler }
+    }
+
+    /// A handler, or what stands for one.
+    pub(crate) fn registered(&self, handler: usize) -> &Registered {
+        self.handlers.get(handler).unwrap_or(&self.unhandled)
+    }
+
+    /// The place of a handler; the empty name is that of none.
+    pub(crate) fn place_of(&self, handler: &str) -> Option<usize> {
+        let place = self.handlers.iter().position(|known| *known.name == *handler);
+        place.or_else(|| handler.is_empty().then_some(UNHANDLED))
+    }
+
+    /// The lane of a record, which came from `position`. One without a key has its own.
+    pub(crate) fn lane(&self, handler: usize, record: &Record, position: &Position) -> LaneId {
+        match &record.key {
+            _ if self.registered(handler).in_order => LaneId::Partition(handler),
+            Some(key) => LaneId::Key(StateId { handler, key: key.clone() }),
+            None => LaneId::Alone(handler, position.clone()),
+        }
     }
 
     pub(crate) fn route(&self, way: Way) -> &RouteEntry {

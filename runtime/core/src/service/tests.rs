@@ -121,6 +121,7 @@ fn one_topic_has_one_place_among_the_outputs() {
         .emits_to("things")
         .build()
         .expect("a sound service");
-    assert_eq!(service.output_topics().map(|topic| &**topic).collect::<Vec<_>>(), ["things", "raw"]);
+    let topics: Vec<&str> = service.output_topics().map(|topic| &**topic).collect();
+    assert_eq!(topics, ["things", "raw", "shop.dead-letters", "shop.operations"]);
     assert_eq!(service.emitted::<Sold>().map(|(_, topic)| topic), Some(0));
 }

@@ -4,11 +4,14 @@ mod cell;
 mod key;
 mod memory;
 mod ordered;
+mod runtime;
 mod value;
 
 pub use cell::{Cell, Map};
 pub use key::{MapKey, Scope, ScopeKey, cell_suffix, map_suffix, state_key};
 pub(crate) use memory::{Memory, StateId};
 pub(crate) use ordered::Ordered;
+pub use runtime::runtime_range;
+pub(crate) use runtime::{RUNTIME, RUNTIME_NAME, entry_suffix, own_cell, runtime_id};
 pub(crate) use value::encode_into;
 pub use value::{Unreadable, decode, encode, own};

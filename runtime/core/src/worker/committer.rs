@@ -6,15 +6,14 @@ use std::task::{Context, Poll};
 
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 
-use crate::code::Coded;
+use crate::code::{Code, Coded};
 use crate::gathered::Alone;
 use crate::planted::{Bug, is_planted, strikes};
-use crate::ports::{Answer, CommitBatch, Committed, Committing, UnitEnded};
+use crate::ports::{Answer, CommitBatch, Committed, Committing, Disposition, UnitEnded};
 use crate::retry::COMMIT_RETRY;
 use crate::shard::Shard;
 use crate::time::Timestamp;
-use crate::unit::not_taken;
-use crate::worker::{Env, Worker};
+use crate::worker::{Condemned, Env, Worker};
 
 /// What the one commit of a worker is doing.
 enum Phase {
@@ -191,14 +190,28 @@ impl Worker {
     }
 
     /// One of these units did what is not taken. Their shards are read again, and fewer of them are committed at a time, until
-    /// it stands alone: then it has failed for good.
+    /// it stands alone: then it has failed for good. Where its dead letter is not taken either, its key is held; where that is not
+    /// taken, the service stops.
     fn refused(&mut self, units: usize, cause: Coded) {
         if let Some(Alone { handler, shard, position }) = self.gathered.refused(units) {
-            let handler = &self.env.service.handlers[handler];
-            let failure = not_taken(handler, &position, &cause);
-            let ended = UnitEnded { handler: &handler.name, shard, position: &position, failure: Some(&failure) };
-            self.env.observer.unit_ended(&ended);
-            self.end(Err(failure));
+            let mut condemned = self.env.condemned.borrow_mut();
+            let next = match condemned.get(&position) {
+                None | Some(Condemned::Crashed) => Some(Condemned::Refused(cause.clone())),
+                Some(Condemned::Refused(_)) => Some(Condemned::Letter(cause.clone())),
+                Some(Condemned::Letter(_)) => None,
+            };
+            if let Some(next) = next {
+                condemned.insert(position, next);
+            } else {
+                drop(condemned);
+                let handler = &self.env.service.registered(handler).name;
+                let message = format!("the record at {position} cannot be held for an operator: {}", cause.message);
+                let failure = Coded::new(Code::EFFECTS_REFUSED, message);
+                let disposition = Disposition::Stops;
+                let ended = UnitEnded { handler, shard, position: &position, failure: Some(&failure), disposition };
+                self.env.observer.unit_ended(&ended);
+                self.end(Err(failure));
+            }
         }
         self.restart(&Answer::Refused(cause));
     }

@@ -9,8 +9,10 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::code::{Code, Coded};
+use crate::failure::Dependencies;
 use crate::outputs::Outputs;
 use crate::ports::{Blocking, Clock, Committing, Heartbeat, Observer, Random, Schemas, Topics};
+use crate::record::Position;
 use crate::service::Service;
 use crate::state::{Unreadable, cell_suffix, encode_into};
 use crate::time::Timestamp;
@@ -42,6 +44,17 @@ pub(crate) struct OutputTopic {
     pub(crate) largest: usize,
 }
 
+/// Why a record has failed before it begins.
+#[derive(Debug, Clone)]
+pub(crate) enum Condemned {
+    /// Its effects were refused.
+    Refused(Coded),
+    /// Its dead letter was refused too.
+    Letter(Coded),
+    /// The process ended again and again while it was handled.
+    Crashed,
+}
+
 /// What all units of a worker share.
 pub(crate) struct Env {
     pub(crate) service: Arc<Service>,
@@ -53,6 +66,13 @@ pub(crate) struct Env {
     pub(crate) schemas: Option<Arc<dyn Schemas>>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) heartbeat: Arc<Heartbeat>,
+    /// What handlers need from outside, and whether it is there.
+    pub(crate) dependencies: Dependencies,
+    /// Records whose effects were refused, or whose handling ended the process: they have failed before they begin. How often it
+    /// was found out.
+    pub(crate) condemned: RefCell<BTreeMap<Position, Condemned>>,
+    /// Told apart from the run of any other worker.
+    pub(crate) run: String,
     /// The output topics, by their places.
     pub(crate) output_topics: Vec<OutputTopic>,
     /// The own ids of the input topics.
@@ -97,6 +117,9 @@ impl Env {
             output_topics.push(OutputTopic { partitions, largest: largest.unwrap_or(usize::MAX) });
         }
         Ok(Self {
+            dependencies: Dependencies::new(Arc::clone(&service.dependencies)),
+            condemned: RefCell::default(),
+            run: format!("{:016x}", ports.random.next()),
             service,
             commits,
             topics,

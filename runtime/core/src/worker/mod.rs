@@ -27,8 +27,8 @@ use crate::time::Timestamp;
 use committer::Committer;
 use ownership::Ownership;
 
-pub(crate) use env::Env;
 pub use env::Ports;
+pub(crate) use env::{Condemned, Env};
 
 /// Records that one shard takes before the others and the commit have their turn.
 const TAKE_BUDGET: usize = 256;
@@ -133,6 +133,7 @@ impl Worker {
         moved |= self.poll_shards(cx);
         moved |= self.poll_commit(cx)?;
         moved |= self.poll_ownership(cx)?;
+        self.env.heartbeat.set_waiting(self.shards.values().map(Shard::waiting).sum::<usize>() as u64);
         let gone = self.ownership.is_empty() && self.committer.is_idle();
         Ok(match self.ending.clone().filter(|_| gone) {
             Some(reason) => Turn::Gone(reason),
@@ -219,10 +220,12 @@ impl Worker {
         }
     }
 
-    /// Whether it is time for a commit; arms the alarm for the next one.
+    /// Whether it is time for a commit, or for something that a shard waits for; arms the alarm for the next one.
     fn alarm_rang(&mut self, cx: &mut Context<'_>) -> bool {
-        let due = self.committer.due(self.drained).filter(|_| !is_planted(Bug::AlarmForgotten));
-        let Some(due) = due else {
+        let commit = self.committer.due(self.drained).filter(|_| !is_planted(Bug::AlarmForgotten));
+        let takes = self.ending.is_none() && !self.paused;
+        let shards = self.shards.values().filter(|_| takes).filter_map(Shard::next_due);
+        let Some(due) = commit.into_iter().chain(shards).min() else {
             self.alarm = None;
             return false;
         };

@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 
+use crate::books::{self, Books};
 use crate::code::{Code, Coded};
+use crate::guard::{Attempt, Guard};
 use crate::planted::{Bug, is_planted};
 use crate::ports::{Answer, Committing, Generation, LogEvent, Start};
 use crate::progress::Progress;
 use crate::record::TopicPartition;
 use crate::service::Service;
-use crate::shard::Shard;
-use crate::worker::{Env, Worker};
+use crate::shard::{Shard, Start as Starts};
+use crate::worker::{Condemned, Env, Worker};
 
 /// The part of a drain that handlers may use; the rest is for the last commit.
 const DRAIN_SHARE: (u32, u32) = (3, 4);
@@ -23,6 +25,8 @@ const DRAIN_SHARE: (u32, u32) = (3, 4);
 /// What is known of a shard before it starts.
 struct Loaded {
     progress: Vec<Option<Progress>>,
+    books: Books,
+    guard: Guard,
     /// Whether the group begins somewhere in it, which is not durable yet.
     begins: bool,
 }
@@ -107,9 +111,11 @@ impl Ownership {
     }
 }
 
+type Begun = Result<(Vec<Option<Progress>>, bool), Coded>;
+
 /// Chooses where a group begins in partitions of which it has done nothing. The oldest record needs no choice: whoever comes
 /// next finds the same.
-async fn begin(env: &Env, partitions: &[TopicPartition], mut progress: Vec<Option<Progress>>) -> LoadAnswer {
+async fn begin(env: &Env, partitions: &[TopicPartition], mut progress: Vec<Option<Progress>>) -> Begun {
     let mut begins = false;
     for (partition, known) in partitions.iter().zip(&mut progress).filter(|(_, known)| known.is_none()) {
         let from = match env.service.start {
@@ -125,7 +131,35 @@ async fn begin(env: &Env, partitions: &[TopicPartition], mut progress: Vec<Optio
         *known = Some(Progress::starting_at(from));
         begins = true;
     }
-    Ok(Loaded { progress, begins })
+    Ok((progress, begins))
+}
+
+/// The guard of a shard. A record that ended the process is given up.
+async fn guard(
+    env: &Env,
+    books: &mut Books,
+    partitions: &[TopicPartition],
+    progress: &[Option<Progress>],
+) -> Result<Guard, Coded> {
+    if !env.service.limits.crash_guard {
+        return Ok(Guard::off());
+    }
+    let (mut guard, culprit) = Guard::new(&env.run, books.mark.take());
+    let culprit = match culprit {
+        Some(Attempt::Record { topic, partition, offset }) => Some(TopicPartition::new(topic, partition).at(offset)),
+        Some(Attempt::Parked(number)) => books.origins.get(&number).cloned(),
+        None => None,
+    };
+    env.condemned.borrow_mut().extend(culprit.map(|position| (position, Condemned::Crashed)));
+    books.origins.clear();
+    if guard.suspects() {
+        let mut there = Vec::new();
+        for partition in partitions {
+            there.push((partition.clone(), env.topics.offsets(partition).await?.1));
+        }
+        guard.suspect(there, progress.iter().flatten().map(Progress::undone).sum());
+    }
+    Ok(guard)
 }
 
 impl Worker {
@@ -210,7 +244,10 @@ impl Worker {
                 Committing::Batch(commits) => commits.load(shard, generation, wanted.clone()).await?,
                 Committing::Unit(commits) => commits.load(shard, generation, wanted.clone()).await?,
             };
-            begin(&env, &wanted, progress).await
+            let (progress, begins) = begin(&env, &wanted, progress).await?;
+            let mut books = books::read(&env, shard, generation).await?;
+            let guard = guard(&env, &mut books, &wanted, &progress).await?;
+            Ok(Loaded { progress, books, guard, begins })
         });
         self.ownership.loading.insert(shard, Loading { generation, partitions, answer });
     }
@@ -258,7 +295,8 @@ impl Worker {
             self.log.start(&partition, from)?;
             sources.push((partition, progress));
         }
-        let mut started = Shard::new(Rc::clone(&self.env), shard, loading.generation, sources, loaded.begins);
+        let start = Starts { sources, books: loaded.books, begins: loaded.begins, guard: loaded.guard };
+        let mut started = Shard::new(Rc::clone(&self.env), shard, loading.generation, start);
         started.pause(self.paused);
         self.shards.insert(shard, started);
         self.env.observer.shard_started(shard);
@@ -285,7 +323,7 @@ impl Worker {
                 return true;
             }
             let all_interrupted = leaving.interrupted;
-            let is_clean = !shard.is_dirty() && self.committer.is_idle();
+            let is_clean = !shard.is_dirty() && self.committer.is_idle() && shard.is_signed_off();
             self.left_interrupted(interrupted);
             if !is_clean {
                 return interrupted > 0;

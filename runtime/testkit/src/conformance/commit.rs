@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{
-    Answer, Change, CommitBatch, Committing, Entry, Generation, KeyRange, ShardCommit, UnitEffects,
+    Answer, Change, CommitBatch, Committing, Done, Entry, Generation, KeyRange, ShardCommit, UnitEffects,
 };
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
@@ -109,8 +109,11 @@ impl Peer {
                     Ok(transaction) => transaction,
                     Err(cause) => return Answer::Fenced(cause),
                 };
-                let effects =
-                    UnitEffects { done: partition.at(offset), since: 0, changes: did.changes, outputs: did.outputs };
+                let effects = UnitEffects {
+                    done: Some(Done { position: partition.at(offset), since: 0 }),
+                    changes: did.changes,
+                    outputs: did.outputs,
+                };
                 transaction.commit(effects).await
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use tidemill_core::code::Coded;
-use tidemill_core::ports::{Committed, Observer, Retrying, UnitEnded};
+use tidemill_core::ports::{Committed, Disposition, Observer, Retrying, UnitEnded};
 use tidemill_core::record::{Position, TopicPartition};
 
 /// One thing that a worker told its observer.
@@ -13,8 +13,9 @@ pub enum Seen {
     ShardStarted { shard: u32 },
     ShardWaits { shard: u32, missing: Vec<TopicPartition> },
     ShardEnded { shard: u32, interrupted: usize },
-    UnitEnded { handler: String, position: Position, failure: Option<Coded> },
+    UnitEnded { handler: String, position: Position, failure: Option<Coded>, disposition: Disposition },
     Retrying { handler: String, position: Position, attempt: u32, cause: String },
+    Breaker { dependency: String, is_open: bool },
     Committed(Committed),
     CommitFailed { cause: Coded, what_follows: String },
 }
@@ -58,7 +59,7 @@ impl Observer for Recorder {
 
     fn unit_ended(&self, unit: &UnitEnded<'_>) {
         let (handler, position) = (unit.handler.to_owned(), unit.position.clone());
-        self.push(Seen::UnitEnded { handler, position, failure: unit.failure.cloned() });
+        self.push(Seen::UnitEnded { handler, position, failure: unit.failure.cloned(), disposition: unit.disposition });
     }
 
     fn retrying(&self, retrying: &Retrying<'_>) {
@@ -68,6 +69,10 @@ impl Observer for Recorder {
             attempt: retrying.attempt,
             cause: retrying.cause.to_owned(),
         });
+    }
+
+    fn breaker(&self, dependency: &str, is_open: bool, _cause: &str) {
+        self.push(Seen::Breaker { dependency: dependency.to_owned(), is_open });
     }
 
     fn committed(&self, commit: Committed) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::context::Context;
+use tidemill_core::failure::Policies;
 use tidemill_core::handler::HandlerError;
 use tidemill_core::retry::Retry;
 use tidemill_core::state::Cell;
@@ -122,7 +123,8 @@ fn no_transaction_is_open_while_an_attempt_is_awaited() {
     let stage = Stage::build(Shape::Unit, 1, |builder, work| {
         let slow = Duration::from_secs(50);
         let retry = Retry { attempts: 3, first_delay: slow, longest_delay: slow };
-        builder.handler("worker", work, |handler| handler.on::<Task>().retry(retry))
+        let failures = Policies::stopping().with_retry(&retry);
+        builder.handler("worker", work, |handler| handler.on::<Task>().failures(failures))
     });
     stage.feed(&partition(0), "a", Task { fails: 1, ..Task::default() });
     let (mut executor, worker) = stage.run();

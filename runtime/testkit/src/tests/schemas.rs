@@ -284,7 +284,7 @@ impl Schemas for Nothing {
 #[test]
 fn a_service_finds_the_ids_of_what_it_emits() {
     let build = |topic: &str| {
-        let work = Work { clock: VirtualClock::new(), notes: Arc::default() };
+        let work = Work { clock: VirtualClock::new(), notes: Arc::default(), away: Arc::default() };
         let service = Service::builder("numbers").on::<Task>("worker", work).emits_to(topic).emits::<Numbered>();
         service.build().expect("sound")
     };

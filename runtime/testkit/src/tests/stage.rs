@@ -1,6 +1,7 @@
 //! A service whose records say what their handling does, on a scripted broker, and what must hold of it at any moment.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -9,8 +10,12 @@ use serde::Serialize;
 use tidemill_core::code::Coded;
 use tidemill_core::codec::Json;
 use tidemill_core::event::Event;
+use tidemill_core::failure::Policies;
 use tidemill_core::headers::{self, Headers};
+use tidemill_core::internal::{self, Became, Command, Operation, Order, Wish};
+use tidemill_core::letters::Letter;
 use tidemill_core::limits::Limits;
+use tidemill_core::parking::{self, Parked};
 use tidemill_core::ports::{Broker, Clock, Schemas};
 use tidemill_core::record::{Record, TopicPartition};
 use tidemill_core::service::{HandlerBuilder, Service, ServiceBuilder};
@@ -34,17 +39,21 @@ pub(crate) struct Stage {
     pub(crate) broker: Scripted,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) switch: Switch,
+    /// Whether the bank is away that some tasks need.
+    pub(crate) away: Arc<AtomicBool>,
     /// The registry of its workers.
     pub(crate) schemas: Option<Arc<dyn Schemas>>,
     notes: Arc<Mutex<Vec<Note>>>,
+    /// How many workers there were; each has a chance of its own.
+    workers: AtomicU64,
     service: Arc<Service>,
     /// The tasks that were fed, by partition and offset.
     fed: Mutex<BTreeMap<(TopicPartition, u64), (String, u64)>>,
 }
 
-/// Bounds small enough for a small workload to meet.
+/// Bounds small enough for a small workload to meet, and no commits but those of what is done.
 pub(crate) fn limits() -> Limits {
-    Limits { handler_timeout: Duration::from_secs(10), ..Limits::default() }
+    Limits { handler_timeout: Duration::from_secs(10), crash_guard: false, ..Limits::default() }
 }
 
 pub(crate) fn partition(number: u32) -> TopicPartition {
@@ -75,14 +84,29 @@ impl Stage {
         let clock = VirtualClock::new();
         let broker = Scripted::new(&clock, shape);
         let notes: Arc<Mutex<Vec<Note>>> = Arc::default();
-        let work = Work { clock: Arc::clone(&clock), notes: Arc::clone(&notes) };
-        let service = declare(Service::builder(GROUP).emits::<Outcome>(), work).build().expect("a sound service");
-        for topic in service.input_topics().chain([&Arc::from(OUT)]) {
+        let away: Arc<AtomicBool> = Arc::default();
+        let work = Work { clock: Arc::clone(&clock), notes: Arc::clone(&notes), away: Arc::clone(&away) };
+        let service =
+            declare(Service::builder(GROUP).failures(Policies::stopping()).limits(limits()).emits::<Outcome>(), work)
+                .build()
+                .expect("a sound service");
+        for topic in service.input_topics().chain(service.output_topics()) {
             broker.create(topic, partitions);
         }
         let (recorder, switch) = (Arc::default(), Switch::default());
         let fed = Mutex::default();
-        Self { clock, broker, recorder, switch, schemas: None, notes, service: Arc::new(service), fed }
+        Self {
+            clock,
+            broker,
+            recorder,
+            switch,
+            away,
+            schemas: None,
+            workers: AtomicU64::new(0),
+            notes,
+            service: Arc::new(service),
+            fed,
+        }
     }
 
     /// Partitions move by the test's hand only.
@@ -121,7 +145,8 @@ impl Stage {
 
     /// A worker that joins and runs, to be spawned.
     pub(crate) fn worker(&self, member: &str) -> impl Future<Output = Ended> + use<> {
-        let ports = Ports { schemas: self.schemas.clone(), ..ports(&self.clock, 1, self.recorder.clone()) };
+        let seed = 1 + self.workers.fetch_add(1, Ordering::SeqCst);
+        let ports = Ports { schemas: self.schemas.clone(), ..ports(&self.clock, seed, self.recorder.clone()) };
         let broker = Arc::new(self.broker.clone());
         work(Arc::clone(&self.service), member.into(), broker, ports, self.switch.clone().stopped())
     }
@@ -229,4 +254,34 @@ pub(crate) fn encoded<T: Event<Codec = Json> + Serialize + serde::de::Deserializ
 
 fn decoded(value: &[u8]) -> Outcome {
     tidemill_core::codec::Codec::decode(&Json, &value.to_vec().into()).expect("written by the service")
+}
+
+/// The dead letters of the service, in the order of their writing.
+pub(crate) fn letters(stage: &Stage) -> Vec<Letter> {
+    let records = stage.broker.records(&internal::dead_letters(GROUP)).into_iter().flatten();
+    records.map(|record| Letter::read(&record).expect("a dead letter")).collect()
+}
+
+/// The parked records of the service, in the order in which they were parked.
+pub(crate) fn parked(stage: &Stage) -> Vec<Parked> {
+    let shards = 0..u32::try_from(stage.broker.records(IN).len()).expect("few partitions");
+    let mut parked = parking::parked(shards.flat_map(|shard| stage.broker.states(GROUP, shard)));
+    parked.sort_by_key(|(number, _)| *number);
+    parked.into_iter().map(|(_, parked)| parked).collect()
+}
+
+/// What operators did, in the order in which it was done.
+pub(crate) fn operations(stage: &Stage) -> Vec<(String, Became)> {
+    let records = stage.broker.records(&internal::operations(GROUP)).into_iter().flatten();
+    let read = |record| Operation::read(&record).expect("an operation");
+    records.map(read).map(|operation| (operation.act, operation.became)).collect()
+}
+
+/// Has an operator want something of a shard.
+pub(crate) fn command(stage: &Stage, shard: u32, id: &str, wish: Wish, target: Parked) {
+    let order = Order { id: id.into(), by: "me".into(), reason: "a test".into(), at: 0 };
+    let key = target.record().key;
+    let (value, headers) = Command { order, wish, target }.to_record();
+    let record = Record { offset: 0, timestamp: stage.clock.now(), key, value: Some(value.into()), headers };
+    stage.broker.append(&TopicPartition::new(internal::internal(GROUP), shard), record);
 }

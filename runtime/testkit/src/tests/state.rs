@@ -89,6 +89,9 @@ fn run(shape: Shape, state_cache: usize, seed: u64) {
     let limits = Limits { state_cache, commit_linger: Duration::ZERO, ..limits() };
     let service = Service::builder("mirror").limits(limits).on::<Task>("mirror", Mirror).build().expect("sound");
     let stage = Stage::new(shape, 1);
+    for (topic, _) in service.own_topics() {
+        stage.broker.create(topic, 1);
+    }
     let ports = Ports {
         clock: stage.clock.clone(),
         random: Rc::new(Seeded::new(seed)),
@@ -97,7 +100,8 @@ fn run(shape: Shape, state_cache: usize, seed: u64) {
         observer: stage.recorder.clone(),
         heartbeat: Arc::default(),
     };
-    let subscription = Subscription { group: "mirror".into(), member: "a".into(), topics: vec!["tasks".into()] };
+    let topics = service.input_topics().cloned().collect();
+    let subscription = Subscription { group: "mirror".into(), member: "a".into(), topics };
     let member = stage.broker.join(subscription).expect("it can join");
     let broker = stage.broker.clone();
     let mut executor = Executor::new(Arc::clone(&stage.clock));

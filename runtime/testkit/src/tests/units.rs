@@ -66,9 +66,10 @@ fn a_refused_unit_runs_again_and_spends_no_attempt() {
 #[test]
 fn a_transaction_that_breaks_under_the_handler_is_no_fault_of_its() {
     let stage = Stage::new(Shape::Unit, 1);
-    stage.feed(&partition(0), "a", plain(0));
-    stage.broker.break_reads(2);
     let (mut executor, worker) = stage.run();
+    executor.settle();
+    stage.broker.break_reads(2);
+    stage.feed(&partition(0), "a", plain(0));
     stage.finish(&mut executor, worker);
     assert_eq!(stage.recorder.count(|seen| matches!(seen, Seen::Retrying { .. })), 0);
     assert_eq!(stage.cell("a", COUNT), Some(1));

@@ -1,6 +1,7 @@
 //! A handler whose records say what their handling does.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -47,7 +48,12 @@ pub(crate) enum How {
     Undeclared,
     /// Reads state, and goes on without it where it cannot be read.
     Ignore,
+    /// Needs the bank.
+    Bank,
 }
+
+/// What some handlings need.
+pub(crate) const BANK: &str = "bank";
 
 macro_rules! events {
     ($($type:ty, $name:literal, $topic:expr;)*) => {$(
@@ -113,6 +119,8 @@ pub(crate) enum Note {
 pub(crate) struct Work {
     pub(crate) clock: Arc<VirtualClock>,
     pub(crate) notes: Arc<Mutex<Vec<Note>>>,
+    /// Whether the bank is away.
+    pub(crate) away: Arc<AtomicBool>,
 }
 
 /// Panics when it is dropped, unless a panic is under way.
@@ -143,11 +151,16 @@ impl Work {
                 let _ = cx.get(HISTORY).await;
                 Ok(())
             }
+            How::Bank => unreachable!("it is asked before"),
         }
     }
 
     pub(super) async fn work(&self, task: &Task, cx: &mut Context<'_>) -> Result<(), HandlerError> {
         let key = cx.metadata().key().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default();
+        if task.how == How::Bank && self.away.load(Ordering::SeqCst) {
+            self.note(Note::Begun { key, n: task.n, attempt: cx.attempt(), count: 0 });
+            return Err(HandlerError::unavailable(BANK, "nobody answers"));
+        }
         if cx.attempt() <= task.fails {
             self.note(Note::Begun { key: key.clone(), n: task.n, attempt: cx.attempt(), count: 0 });
             // What a failed attempt did must not be seen anywhere.

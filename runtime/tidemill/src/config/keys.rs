@@ -1,6 +1,8 @@
 //! The table of all configuration keys. Parsing and `config show` come from it, and a test holds the table in
 //! `docs/CONFIGURATION.md` to it.
 
+use tidemill_core::failure::ErrorClass;
+
 use crate::config::value::Kind;
 
 /// What is known of one key.
@@ -177,6 +179,35 @@ pub(super) const KEYS: &[Key] = &[
         "Committed state kept in memory for reading it again, in each worker.",
     ),
     key("limits.handler_timeout", SOME_TIME, "30s", "How long a handler may take for one attempt."),
+    key("limits.parked", COUNT, "10000", "Parked records of one shard."),
+    key("limits.parked_bytes", SOME_BYTES, "64MiB", "Bytes of them."),
+    key("limits.lane_parked", COUNT, "2000", "Parked records of one key of one handler."),
+    key("limits.lane_parked_bytes", SOME_BYTES, "16MiB", "Bytes of them."),
+    key(
+        "limits.when_parked_full",
+        Kind::Choice(&["hold-back", "stop"]),
+        "hold-back",
+        "What happens when as much is parked as may be: the partition waits, or the service stops (TM-0512).",
+    ),
+    key(
+        "limits.letter_percent",
+        Kind::Count { least: 0, most: 100 },
+        "50",
+        "So many of a hundred of the newest records may become dead letters; with more, the service stops (TM-0511).",
+    ),
+    key("limits.letter_window", COUNT, "1000", "How many of the newest records that is measured over, in each worker."),
+    key(
+        "limits.crash_guard",
+        Kind::Choice(&["on", "off"]),
+        "on",
+        "Whether a record that ends the process again and again is found, and becomes a dead letter (TM-0513).",
+    ),
+    key(
+        "dead_letters.headers",
+        Kind::Choice(&["own", "connect", "spring"]),
+        "own",
+        "Which headers dead letters carry beside our own: none, those of Kafka Connect, or those of Spring for Apache Kafka.",
+    ),
     key(
         "log.format",
         Kind::Choice(&["auto", "text", "json"]),
@@ -190,6 +221,68 @@ pub(super) const KEYS: &[Key] = &[
         "What is logged: a level, or levels by target such as `info,tidemill=debug`.",
     ),
 ];
+
+/// What follows failures of one class. `CLASS` stands for its name: each of them is a key for each class.
+pub(super) const FAILURES: &[Key] = &[
+    key(
+        "failures.CLASS.attempts",
+        COUNT,
+        "4, or 1",
+        "Attempts in place, the first included; 1 where another is of no use.",
+    ),
+    key(
+        "failures.CLASS.first_delay",
+        ANY_TIME,
+        "50ms",
+        "The longest delay after the first of them; it doubles with each.",
+    ),
+    key("failures.CLASS.longest_delay", ANY_TIME, "2s", "No delay between them is longer."),
+    key(
+        "failures.CLASS.delayed_attempts",
+        Kind::Count { least: 0, most: MOST },
+        "10, or 0",
+        "Attempts after those, for each of which the record is parked; 0 where another is of no use.",
+    ),
+    key(
+        "failures.CLASS.delayed_first",
+        ANY_TIME,
+        "5s",
+        "The longest delay before the first of them; it doubles with each.",
+    ),
+    key("failures.CLASS.delayed_longest", ANY_TIME, "10m", "No delay between them is longer."),
+    key("failures.CLASS.total", ANY_TIME, "1h", "How long after the first failure an attempt may still begin."),
+    key(
+        "failures.CLASS.then",
+        Kind::Choice(&["continue", "hold", "stop"]),
+        "continue",
+        "What follows when attempts are spent: a dead letter, and its key goes on; a dead letter, and its key waits for an \
+         operator; the service stops.",
+    ),
+];
+
+/// What stands before the keys of failures.
+const FAILURE: &str = "failures.";
+/// What stands before a handler's own keys.
+const HANDLER: &str = "handlers.";
+
+/// A key of failures taken apart: whose it is, the handler's or everybody's, the class, and what of it.
+pub(super) fn failure(key: &str) -> Option<(Option<&str>, ErrorClass, &str)> {
+    let (handler, rest) = match key.strip_prefix(HANDLER) {
+        Some(rest) => {
+            let (handler, rest) = rest.split_once(".failures.")?;
+            (Some(handler), rest)
+        }
+        None => (None, key.strip_prefix(FAILURE)?),
+    };
+    let (class, what) = rest.split_once('.')?;
+    Some((handler, ErrorClass::named(class)?, what))
+}
+
+/// What is known of a key of failures.
+fn failure_key(key: &str) -> Option<&'static Key> {
+    let (_, _, what) = failure(key)?;
+    FAILURES.iter().find(|known| known.name.rsplit('.').next() == Some(what))
+}
 
 /// What stands before the settings of librdkafka.
 const CLIENT: &str = "kafka.client.";
@@ -220,13 +313,21 @@ pub(super) fn find(name: &str) -> Option<&'static Key> {
     if client_setting(name).is_some() {
         return Some(&CLIENT_KEY);
     }
-    let general = split_service(name).map_or(name, |(_, key)| key);
-    KEYS.iter().find(|key| key.name == general)
+    let (service, general) = split_service(name).map_or((None, name), |(service, key)| (Some(service), key));
+    let of_handler = general.starts_with(HANDLER);
+    let found = KEYS.iter().find(|key| key.name == general).or_else(|| failure_key(general));
+    found.filter(|_| service.is_some() || !of_handler)
 }
 
 /// A service's name and its own key. The service's name may hold dots, so the key is looked for from the end.
 pub(super) fn split_service(name: &str) -> Option<(&str, &str)> {
     let rest = name.strip_prefix(SERVICES)?;
+    for begin in [HANDLER, FAILURE] {
+        let place = rest.match_indices(begin).map(|(place, _)| place).find(|place| rest[..*place].ends_with('.'));
+        if let Some(place) = place {
+            return Some((&rest[..place - 1], &rest[place..])).filter(|(service, _)| !service.is_empty());
+        }
+    }
     let mut own = KEYS.iter().map(|key| key.name).filter(|key| OWN.contains(key) || key.starts_with(OWN_LIMITS));
     own.find_map(|key| {
         let service = rest.strip_suffix(key)?.strip_suffix('.')?;

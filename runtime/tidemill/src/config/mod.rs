@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tidemill_core::code::{Code, Coded};
-use tidemill_core::limits::Limits;
+use tidemill_core::failure::{Policies, Policy, Then};
+use tidemill_core::letters::Compatibility;
+use tidemill_core::limits::{Limits, WhenFull};
 use tidemill_core::ports::Start;
 
 use crate::command::Options;
@@ -185,7 +187,51 @@ impl Configuration {
             commit_linger: time("limits.commit_linger", declared.commit_linger),
             state_cache: number("limits.state_cache", declared.state_cache),
             handler_timeout: time("limits.handler_timeout", declared.handler_timeout),
+            parked: number("limits.parked", declared.parked),
+            parked_bytes: number("limits.parked_bytes", declared.parked_bytes),
+            lane_parked: number("limits.lane_parked", declared.lane_parked),
+            lane_parked_bytes: number("limits.lane_parked_bytes", declared.lane_parked_bytes),
+            when_parked_full: match given("limits.when_parked_full").map(|setting| setting.text.trim()) {
+                Some("stop") => WhenFull::Stop,
+                Some(_) => WhenFull::HoldBack,
+                None => declared.when_parked_full,
+            },
+            letter_percent: u32::try_from(number("limits.letter_percent", declared.letter_percent as usize))
+                .expect("the table bounds it"),
+            letter_window: given("limits.letter_window")
+                .map_or(declared.letter_window, |setting| count(&setting.value) as u64),
+            crash_guard: given("limits.crash_guard")
+                .map_or(declared.crash_guard, |setting| setting.text.trim() == "on"),
         }
+    }
+
+    /// Changes what follows failures, of a service or of one of its handlers, to what is configured. What is said of the handler
+    /// wins over what is said of the service, and that over what is said of all.
+    pub fn change_failures(&self, service: &str, handler: Option<&str>, policies: &mut Policies) {
+        let general = self.settings.iter().map(|(key, setting)| (key.as_str(), setting));
+        let own = general.clone().filter_map(|(key, setting)| {
+            let (known, key) = keys::split_service(key)?;
+            (known == service).then_some((key, setting))
+        });
+        let of_handler =
+            own.clone().filter(|(key, _)| keys::failure(key).is_some_and(|(of, ..)| of.is_some() && of == handler));
+        let of_all = |(key, _): &(&str, &Setting)| keys::failure(key).is_some_and(|(of, ..)| of.is_none());
+        for (key, setting) in general.filter(of_all).chain(own.filter(of_all)).chain(of_handler) {
+            if let Some((_, class, what)) = keys::failure(key) {
+                change(policies.of_mut(class), what, setting);
+            }
+        }
+    }
+
+    /// Which headers of other tools dead letters carry, if that is configured.
+    pub fn letter_headers(&self) -> Option<Compatibility> {
+        let setting = &self.settings["dead_letters.headers"];
+        let headers = match setting.text.trim() {
+            "connect" => Compatibility::Connect,
+            "spring" => Compatibility::Spring,
+            _ => Compatibility::None,
+        };
+        Some(headers).filter(|_| setting.origin != Origin::Default)
     }
 
     /// Where a service begins, if that is configured.
@@ -227,6 +273,25 @@ impl Configuration {
 
     fn duration(&self, key: &str) -> Duration {
         self.time(key).expect("the table says that it is a time")
+    }
+}
+
+/// Changes one part of what follows failures of a class.
+fn change(policy: &mut Policy, what: &str, setting: &Setting) {
+    let number = || u32::try_from(count(&setting.value)).unwrap_or(u32::MAX);
+    let time = || if let Value::Duration(time) = setting.value { time } else { Duration::ZERO };
+    match what {
+        "attempts" => policy.retry.attempts = number(),
+        "first_delay" => policy.retry.first_delay = time(),
+        "longest_delay" => policy.retry.longest_delay = time(),
+        "delayed_attempts" => policy.delayed.attempts = number(),
+        "delayed_first" => policy.delayed.first_delay = time(),
+        "delayed_longest" => policy.delayed.longest_delay = time(),
+        "total" => policy.total = time(),
+        _ => {
+            let then = Then::ALL.into_iter().find(|then| then.name() == setting.text.trim());
+            policy.then = then.expect("the table lists them");
+        }
     }
 }
 

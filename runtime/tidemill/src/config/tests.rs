@@ -7,6 +7,7 @@ use tidemill_core::limits::Limits;
 use tidemill_core::ports::Start;
 use tidemill_core::time::Timestamp;
 
+use super::keys::FAILURES;
 use super::{Configuration, HIDDEN, KEYS, Origin, layers};
 use crate::command::Options;
 
@@ -191,7 +192,7 @@ fn where_a_service_begins_is_its_own_unless_configured() {
 
 /// The table of keys as it has to stand on the page.
 fn table() -> String {
-    let rows = KEYS.iter().map(|key| {
+    let rows = KEYS.iter().chain(FAILURES).map(|key| {
         let (kind, meaning) = (key.kind.expected(), key.meaning);
         format!("| `{}` | {kind} | `{}` | {meaning} |\n", key.name, key.default)
     });

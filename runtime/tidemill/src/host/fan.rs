@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidemill_core::code::Coded;
-use tidemill_core::ports::{Committed, Observer, Retrying, UnitEnded};
+use tidemill_core::ports::{Committed, Disposition, Observer, Retrying, UnitEnded};
 use tidemill_core::record::TopicPartition;
 
 /// Tells all of them.
@@ -35,12 +35,16 @@ impl Observer for Fan {
     }
 
     fn unit_ended(&self, unit: &UnitEnded<'_>) {
-        let wanting = self.0.iter().filter(|observer| unit.failure.is_some() || observer.wants_units());
+        let wanting = self.0.iter().filter(|observer| unit.disposition != Disposition::Done || observer.wants_units());
         wanting.for_each(|observer| observer.unit_ended(unit));
     }
 
     fn retrying(&self, retrying: &Retrying<'_>) {
         self.0.iter().for_each(|observer| observer.retrying(retrying));
+    }
+
+    fn breaker(&self, dependency: &str, is_open: bool, cause: &str) {
+        self.0.iter().for_each(|observer| observer.breaker(dependency, is_open, cause));
     }
 
     fn committed(&self, commit: Committed) {

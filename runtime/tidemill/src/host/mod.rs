@@ -92,7 +92,12 @@ impl Host {
     pub fn add(&mut self, service: ServiceBuilder) -> Result<(), Coded> {
         let limits = self.configuration.limits(service.name(), service.declared_limits());
         let start = self.configuration.start(service.name());
-        let service = service.limits(limits);
+        let name = Arc::clone(service.name());
+        let configuration = &self.configuration;
+        let service = service.limits(limits).change_failures(|handler, policies| {
+            configuration.change_failures(&name, handler, policies);
+        });
+        let service = configuration.letter_headers().into_iter().fold(service, ServiceBuilder::letter_headers);
         let service = start.into_iter().fold(service, ServiceBuilder::start).build()?;
         if self.services.iter().any(|known| known.name() == service.name()) {
             let message = format!("service {} is added twice to one host", service.name());
@@ -144,11 +149,13 @@ impl Host {
         declared.chain(self.broker.own_topics(service.name()).into_iter().map(|own| own.name)).collect()
     }
 
-    /// The service for which the broker needs this topic itself, if there is one.
+    /// The service of which this topic is an own one, if there is one.
     fn own_topic(&self, topic: &str) -> Option<(&Service, OwnTopic)> {
         self.services.iter().find_map(|service| {
-            let own = self.broker.own_topics(service.name()).into_iter().find(|own| *own.name == *topic)?;
-            Some((&**service, own))
+            let of_service =
+                service.own_topics().map(|(name, partitions)| OwnTopic { name: Arc::clone(name), partitions });
+            let mut all = self.broker.own_topics(service.name()).into_iter().chain(of_service);
+            Some((&**service, all.find(|own| *own.name == *topic)?))
         })
     }
 
@@ -217,6 +224,8 @@ impl Host {
         });
         let act = Arc::clone(&self.on_block);
         let watchdog = Watchdog::start(watched.collect(), self.configuration.watchdog(), act);
+        let heartbeats =
+            posts.iter().map(|post| (Arc::clone(post.service.name()), Arc::clone(&post.heartbeat))).collect();
         let (ending, ended) = mpsc::channel(posts.len().max(1));
         let threads = posts.into_iter().map(|post| worker::start(post, ending.clone())).collect();
         Ok(Running {
@@ -228,6 +237,7 @@ impl Host {
             threads,
             failures: Vec::new(),
             left: Left::default(),
+            heartbeats,
             _watchdog: watchdog,
         })
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, pending, select};
 use tidemill_core::code::Coded;
-use tidemill_core::ports::{Broker, Clock};
+use tidemill_core::ports::{Broker, Clock, Heartbeat};
 use tidemill_core::service::Service;
 use tidemill_core::worker::Left;
 use tokio::sync::{mpsc, watch};
@@ -30,19 +30,22 @@ pub struct Running {
     /// The services that failed, and why.
     pub(super) failures: Vec<(Arc<str>, Coded)>,
     pub(super) left: Left,
+    /// Of each worker, by its service.
+    pub(super) heartbeats: Vec<(Arc<str>, Arc<Heartbeat>)>,
     /// Looks on as long as this exists.
     pub(super) _watchdog: Watchdog,
 }
 
 impl Running {
-    /// Ends when, at one moment, every input of every service is at its end and everything is done and committed. A service
+    /// Ends when, at one moment, every input of every service is at its end, everything is done and committed, and nothing is parked
+    /// here that will be tried again. A service
     /// that stops by itself is not waited for any more; the others are, and then its error is the answer. The services go on.
     pub async fn drained(&mut self) -> Result<(), Coded> {
         let mut pause = PAUSES.0;
         loop {
             let failed = |service: &Service| self.failures.iter().any(|(name, _)| name == service.name());
             let going: Vec<_> = self.services.iter().filter(|service| !failed(service)).cloned().collect();
-            if drained::at_one_moment(&*self.broker, &going).await? {
+            if !self.is_waiting() && drained::at_one_moment(&*self.broker, &going).await? && !self.is_waiting() {
                 return self.worst().map_or(Ok(()), Err);
             }
             let sleep = self.clock.sleep(pause);
@@ -88,6 +91,12 @@ impl Running {
             drop(thread.join());
         }
         self.worst().map_or(Ok(self.left), Err)
+    }
+
+    /// Whether records are parked here that will be tried again.
+    fn is_waiting(&self) -> bool {
+        let is_failed = |service: &str| self.failures.iter().any(|(name, _)| **name == *service);
+        self.heartbeats.iter().any(|(service, heartbeat)| !is_failed(service) && heartbeat.waiting() > 0)
     }
 
     fn worst(&self) -> Option<Coded> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidemill_core::code::{Code, Coded, Exit};
+use tidemill_core::failure::Policies;
 use tidemill_core::ports::{Observer, UnitEnded};
 use tidemill_core::publisher::Publication;
 use tidemill_core::retry::Retry;
@@ -85,7 +86,7 @@ fn picky() -> ServiceBuilder {
         "bad" => Err(HandlerError::permanent("a bad key")),
         _ => count(cx).await,
     };
-    Service::builder("picky").on::<Ping>("balls", pick).retry(Retry::never())
+    Service::builder("picky").on::<Ping>("balls", pick).failures(Policies::stopping().with_retry(&Retry::never()))
 }
 
 pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
@@ -277,7 +278,8 @@ fn a_missing_topic_names_the_command_that_creates_it() {
         let error = host.start().await.err().expect("nobody created them");
         assert_eq!(error.code, Code::TOPIC_MISSING);
         assert!(error.message.contains(&format!("player topics create --broker {address}")), "{error}");
-        assert_eq!(host.create_topics(host.topics()).await.expect("a new log").len(), 2);
+        // What it reads, what it writes, and its own: dead letters, commands, operations.
+        assert_eq!(host.create_topics(host.topics()).await.expect("a new log").len(), 5);
         assert_eq!(host.create_topics(host.topics()).await.expect("they are there").len(), 0);
         serve(&host, keys("key", 10), 0).await;
         assert_eq!(host.run(Until::Drained).await, Ok(Exit::Done));

@@ -5,7 +5,7 @@ mod log;
 mod ownership;
 mod world;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tidemill_core::code::{Code, Coded};
+use tidemill_core::internal::internal;
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{Broker, Committing, Entry, KeyRange, Lag, Member, Subscription, TopicInfo, Topics};
 use tidemill_core::progress::Progress;
@@ -172,19 +173,33 @@ impl Scripted {
         topic.map(|topic| topic.partitions.iter().map(all).collect()).unwrap_or_default()
     }
 
+    /// These partitions, and those of the group's internal topic that go with them, where it has one.
+    fn with_internal(&self, group: &str, partitions: &[TopicPartition]) -> Vec<TopicPartition> {
+        let internal: Arc<str> = internal(group).into();
+        let mut all = partitions.to_vec();
+        if self.lock().topics.contains_key(&internal) {
+            let shards: BTreeSet<u32> = partitions.iter().map(|partition| partition.partition).collect();
+            all.extend(shards.into_iter().map(|shard| TopicPartition::new(Arc::clone(&internal), shard)));
+        }
+        all
+    }
+
     /// Gives partitions to a member.
     pub fn assign(&self, group: &str, member: &str, partitions: &[TopicPartition]) {
-        self.lock().assign(group, &member.into(), partitions.to_vec());
+        let partitions = self.with_internal(group, partitions);
+        self.lock().assign(group, &member.into(), partitions);
     }
 
     /// Asks partitions back from a member.
     pub fn revoke(&self, group: &str, member: &str, partitions: &[TopicPartition]) {
-        self.lock().revoke(group, member, partitions.to_vec(), self.clock.passed());
+        let partitions = self.with_internal(group, partitions);
+        self.lock().revoke(group, member, partitions, self.clock.passed());
     }
 
     /// Takes partitions from a member.
     pub fn lose(&self, group: &str, member: &str, partitions: &[TopicPartition]) {
-        self.lock().lose(group, member, partitions.to_vec());
+        let partitions = self.with_internal(group, partitions);
+        self.lock().lose(group, member, partitions);
     }
 
     /// Who owns a partition.
@@ -257,7 +272,7 @@ impl Scripted {
     /// How many traces of single units wait to be folded into progress.
     pub fn unfolded(&self, group: &str, partition: &TopicPartition) -> usize {
         let world = self.lock();
-        world.groups.get(group).and_then(|group| group.done.get(partition)).map_or(0, std::collections::BTreeSet::len)
+        world.groups.get(group).and_then(|group| group.done.get(partition)).map_or(0, BTreeSet::len)
     }
 
     /// All durable state of one shard of a group.

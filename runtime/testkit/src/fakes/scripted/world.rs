@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::headers::Headers;
 use tidemill_core::outputs::Outputs;
-use tidemill_core::ports::{Change, CommitBatch, Generation, LogEvent, UnitEffects};
+use tidemill_core::ports::{Change, CommitBatch, Done, Generation, LogEvent, UnitEffects};
 use tidemill_core::progress::Progress;
 use tidemill_core::record::{Record, TopicPartition};
 use tidemill_core::time::Timestamp;
@@ -203,15 +203,20 @@ impl World {
         effects: &UnitEffects,
     ) -> Result<bool, Coded> {
         self.check(who, shard, generation)?;
-        let (source, offset) = (&effects.done.source, effects.done.offset);
-        if self.progress(&who.group, source).is_some_and(|progress| progress.is_done(offset)) {
+        let is_done = |done: &Done| {
+            let progress = self.progress(&who.group, &done.position.source);
+            progress.is_some_and(|progress| progress.is_done(done.position.offset))
+        };
+        if effects.done.as_ref().is_some_and(is_done) {
             return Ok(false);
         }
         self.append(&effects.outputs)?;
         self.change(&who.group, shard, &effects.changes);
-        let group = self.groups.entry(Arc::clone(&who.group)).or_default();
-        group.progress.entry(source.clone()).or_insert_with(|| Progress::starting_at(effects.since));
-        group.done.entry(source.clone()).or_default().insert(offset);
+        if let Some(Done { position, since }) = &effects.done {
+            let group = self.groups.entry(Arc::clone(&who.group)).or_default();
+            group.progress.entry(position.source.clone()).or_insert_with(|| Progress::starting_at(*since));
+            group.done.entry(position.source.clone()).or_default().insert(position.offset);
+        }
         self.commits += 1;
         Ok(true)
     }

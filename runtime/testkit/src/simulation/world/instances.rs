@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidemill_core::limits::Limits;
 use tidemill_core::ports::{NoObserver, Random};
 
 use super::{Action, PATIENCE, World};
@@ -50,7 +51,10 @@ impl World<'_> {
         instance.lives += 1;
         let life = Life::new(who, Arc::clone(&self.chaos));
         let service = build().layer(Disturbance { life: Arc::clone(&life) }).build();
-        let service = Arc::new(service.expect("it was built before"));
+        let service = service.expect("it was built before");
+        // Crashes of a simulation are nobody's fault, and would be taken for some record's.
+        let limits = Limits { crash_guard: false, ..service.limits().clone() };
+        let service = Arc::new(service.with_limits(limits));
         let broker = Arc::new(Troubled { broker: self.broker.clone(), life: Arc::clone(&life) });
         let ports = ports(&self.clock, self.chance.next(), Arc::new(NoObserver));
         let switch = Switch::default();

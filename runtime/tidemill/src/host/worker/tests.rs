@@ -1,7 +1,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use tidemill_core::event::Event;
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{Entry, KeyRange, Lag, Member, NoObserver, Topics};
 use tidemill_testkit::fakes::{Scripted, Shape, VirtualClock};
@@ -45,8 +44,10 @@ impl Broker for Unsteady {
 
 fn post(failures: usize, stop: watch::Receiver<bool>) -> Post {
     let scripted = Scripted::new(&VirtualClock::new(), Shape::Batch);
-    scripted.create(Ping::TOPIC, 1);
     let service = Service::builder("looking").on::<Ping>("look", ignore_ping).build().expect("a sound service");
+    for topic in service.input_topics().chain(service.output_topics()) {
+        scripted.create(topic, 1);
+    }
     Post {
         service: Arc::new(service),
         thread: "looking-0".to_owned(),

@@ -1,0 +1,108 @@
+//! What the guard of a shard lets it do.
+
+use std::task::Context;
+
+use crate::gathered::Gathered;
+use crate::guard::{Advice, Attempt};
+use crate::headers::Headers;
+use crate::ports::Committing;
+use crate::record::{Record, TopicPartition};
+use crate::service::Way;
+use crate::shard::{Shard, Trouble};
+use crate::time::Timestamp;
+use crate::unit::{Made, Settles, Step, Unit, run};
+use bytes::Bytes;
+
+impl Shard {
+    /// Keeps the shard's mark, and the budget to what may begin. Tells whether anything happened.
+    pub(super) fn guarded(
+        &mut self,
+        cx: &mut Context<'_>,
+        gathered: &mut Gathered,
+        budget: &mut usize,
+    ) -> Result<bool, Trouble> {
+        let is_clean = !self.dirty && self.in_flight.is_empty();
+        if self.leaves {
+            *budget = 0;
+            if !self.in_flight.is_empty() || !self.guard.has_to_go() {
+                return Ok(false);
+            }
+            self.guard.removes();
+            self.write_mark(cx, gathered, None)?;
+            return Ok(true);
+        }
+        if *budget == 0 {
+            return Ok(false);
+        }
+        let sources = &self.sources;
+        let next = |partition: &TopicPartition| {
+            let source = sources.iter().find(|source| source.partition == *partition);
+            source.map_or(u64::MAX, |source| source.progress.next())
+        };
+        let mark = match self.guard.advise(is_clean, next) {
+            Advice::Any => return Ok(false),
+            Advice::Few(few) => {
+                *budget = few.min(*budget);
+                return Ok(false);
+            }
+            Advice::Wait => {
+                *budget = 0;
+                return Ok(false);
+            }
+            Advice::Write(mark) if self.may_commit() => mark,
+            // Nothing can be committed for a shard of which no position is known, and nothing has come yet.
+            Advice::Write(_) => {
+                *budget = 0;
+                return Ok(false);
+            }
+            Advice::One => match self.next_attempt() {
+                Some(attempt) => match self.guard.note(&attempt) {
+                    Some(mark) => Some(mark),
+                    None => {
+                        *budget = 1;
+                        return Ok(false);
+                    }
+                },
+                None => return Ok(false),
+            },
+        };
+        *budget = 0;
+        self.write_mark(cx, gathered, mark)?;
+        Ok(true)
+    }
+
+    /// Whether the shard may go as far as its mark is concerned.
+    pub(crate) fn is_signed_off(&self) -> bool {
+        self.guard.is_gone()
+    }
+
+    /// Whether something can be committed: an adapter checks the owner by a position.
+    fn may_commit(&self) -> bool {
+        matches!(self.home.env.commits, Committing::Unit(_)) || self.sources.iter().any(|source| source.has_begun())
+    }
+
+    /// What begins next, if anything can.
+    fn next_attempt(&self) -> Option<Attempt> {
+        let parked = self.next_parked();
+        let record = || {
+            let turns = (0..self.sources.len()).map(|step| (self.turn + step) % self.sources.len());
+            let mut sources = turns.map(|place| &self.sources[place]);
+            sources.find_map(|source| Some(Attempt::of(&source.partition.at(source.first()?.offset))))
+        };
+        parked.map(Attempt::Parked).or_else(record)
+    }
+
+    fn write_mark(
+        &mut self,
+        cx: &mut Context<'_>,
+        gathered: &mut Gathered,
+        mark: Option<Bytes>,
+    ) -> Result<(), Trouble> {
+        let record =
+            Record { offset: 0, timestamp: Timestamp::default(), key: None, value: None, headers: Headers::default() };
+        let origin = self.sources[0].partition.clone();
+        let made = Made { origin, settles: Settles::Nothing, record, way: Way::NOWHERE };
+        let unit = Unit::new(self.home.clone(), made);
+        self.poll_once(cx, gathered, Box::pin(async move { Ok(run(unit, Step::Mark(mark)).await) })).map(drop)
+    }
+}

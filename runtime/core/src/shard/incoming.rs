@@ -1,0 +1,123 @@
+//! What a record that comes in is to its shard.
+
+use crate::codec::CodecError;
+use crate::handler::Failure;
+use crate::headers;
+use crate::internal::Command;
+use crate::lane::LaneId;
+use crate::record::{Record, TopicPartition};
+use crate::service::{Unknown, Way};
+use crate::source::Source;
+use crate::unit::Step;
+use crate::worker::{Condemned, Env};
+
+/// What a record is.
+pub(super) enum Incoming {
+    /// Nobody's concern.
+    Ignored,
+    /// Somebody's event, or one that no handler takes.
+    Event(Way),
+    /// An operator's command, and the way of the record that it is about.
+    Command(Box<Command>, Way),
+}
+
+/// A record that a lane will handle.
+pub(super) struct Waiting {
+    /// The source it came from, and its offset there.
+    pub(super) source: usize,
+    pub(super) offset: u64,
+    pub(super) way: Way,
+    /// The record, or the one that a command is about.
+    pub(super) record: Record,
+    /// The command, and where the record that it is about came from.
+    pub(super) command: Option<(Box<Command>, TopicPartition)>,
+}
+
+/// Looks at the next record of a source.
+pub(super) fn look_at(env: &Env, source: &Source, record: &Record) -> Incoming {
+    let service = &env.service;
+    if source.input == service.internal {
+        return match Command::read(record) {
+            Some(command) => {
+                let (position, target) = (command.target.position(), command.target.record());
+                let way = service.way_from(&position.source.topic, target.headers.get(headers::TYPE));
+                Incoming::Command(Box::new(command), way)
+            }
+            None => Incoming::Ignored,
+        };
+    }
+    match service.way(source.input, record.headers.get(headers::TYPE)) {
+        Some(way) => Incoming::Event(way),
+        None if service.inputs[source.input].unknown == Unknown::Ignore => Incoming::Ignored,
+        None => Incoming::Event(Way { input: source.input, route: Way::NONE }),
+    }
+}
+
+impl Incoming {
+    pub(super) fn is_command(&self) -> bool {
+        matches!(self, Self::Command(..))
+    }
+
+    /// The lane of the record; one without a key has none, unless its handler takes all in order.
+    pub(super) fn lane(&self, env: &Env, source: &Source, record: &Record) -> Option<LaneId> {
+        let service = &env.service;
+        match self {
+            Self::Ignored => None,
+            Self::Event(way) => {
+                let handler = service.handler_of(*way);
+                if record.key.is_none() && !service.registered(handler).in_order {
+                    return None;
+                }
+                Some(service.lane(handler, record, &source.partition.at(record.offset)))
+            }
+            Self::Command(command, way) => {
+                let target = &command.target;
+                Some(service.lane(service.handler_of(*way), &target.record(), &target.position()))
+            }
+        }
+    }
+}
+
+impl Waiting {
+    /// A record that was taken; `None` for one that is nobody's concern.
+    pub(super) fn of(source: usize, incoming: Incoming, record: Record) -> Option<Self> {
+        let offset = record.offset;
+        Some(match incoming {
+            Incoming::Ignored => return None,
+            Incoming::Event(way) => Self { source, offset, way, record, command: None },
+            Incoming::Command(command, way) => {
+                let (record, origin) = (command.target.record(), command.target.position().source);
+                Self { source, offset, way, record, command: Some((command, origin)) }
+            }
+        })
+    }
+}
+
+/// What a handler is to do with a record that came from `origin`, unless it has failed already.
+pub(super) fn step_of(env: &Env, way: Way, origin: &TopicPartition, record: &Record) -> Step {
+    if way.route == Way::NONE {
+        return Step::GiveUp(Failure::Undecodable(unhandled(env, origin, record)));
+    }
+    let condemned = env.condemned.borrow();
+    if condemned.is_empty() {
+        return Step::Handle;
+    }
+    match condemned.get(&origin.at(record.offset)) {
+        None => Step::Handle,
+        Some(Condemned::Refused(cause)) => Step::GiveUp(Failure::Refused(cause.clone())),
+        Some(Condemned::Letter(cause)) => Step::Hold(Failure::Refused(cause.clone())),
+        Some(Condemned::Crashed) => Step::GiveUp(Failure::Crashed),
+    }
+}
+
+/// Why no handler takes a record.
+fn unhandled(env: &Env, origin: &TopicPartition, record: &Record) -> CodecError {
+    let what = record
+        .headers
+        .get(headers::TYPE)
+        .map_or("no event type".into(), |event| format!("the event type {:?}", String::from_utf8_lossy(event)));
+    let (position, service, topic) = (origin.at(record.offset), &env.service.name, &origin.topic);
+    CodecError(format!(
+        "{position} has {what}, which service {service} does not handle; handle it or declare .ignore_unknown({topic:?})"
+    ))
+}

@@ -1,0 +1,328 @@
+//! Who begins in which lane: records as they come, parked ones that are due, and those that had to wait.
+
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::gathered::Gathered;
+use crate::headers;
+use crate::lane::LaneId;
+use crate::parking::{Slot, Waits};
+use crate::planted::{Bug, is_planted};
+use crate::ports::Answer;
+use crate::service::Way;
+use crate::shard::incoming::{Waiting, step_of};
+use crate::shard::{Shard, Trouble, UnderWay};
+use crate::unit::{Finished, Home, Made, Settles, Step, Unit, fetch, run};
+
+/// What a lane waits for in which something has to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rest {
+    /// That units may begin again.
+    Later,
+    /// What this handler needs.
+    Away(usize),
+}
+
+/// What became of a unit that was to begin.
+pub(super) enum Launched {
+    /// It is done.
+    Ended,
+    /// It is under way.
+    Pending,
+    /// What its handler needs is not there.
+    Away(usize, Back),
+}
+
+/// What has to begin again later.
+pub(super) enum Back {
+    Waiting(Box<Waiting>),
+    Parked,
+}
+
+/// What comes next in a lane.
+enum Next {
+    Parked(Slot),
+    Record(Waiting),
+    Nothing,
+}
+
+impl Shard {
+    /// Begins with a record that was taken, or queues it behind what is under way in its lane.
+    pub(super) fn begin(
+        &mut self,
+        cx: &mut Context<'_>,
+        gathered: &mut Gathered,
+        waiting: Waiting,
+        lane: Option<LaneId>,
+    ) -> Result<(), Trouble> {
+        let (source, offset) = (waiting.source, waiting.offset);
+        let is_plain = waiting.command.is_none();
+        match lane {
+            Some(lane) if self.lanes.queued(&lane).is_some() => {
+                self.sources[source].progress.take(offset);
+                self.lanes.push(&lane, waiting);
+                Ok(())
+            }
+            // What an operator wants may let a parked record begin.
+            Some(lane) if !is_plain => {
+                self.sources[source].progress.take(offset);
+                self.lanes.occupy(lane.clone());
+                self.lanes.push(&lane, waiting);
+                self.advance(cx, gathered, &lane)
+            }
+            lane => {
+                let queue = lane.as_ref().is_some_and(|lane| self.home.books.borrow().parking.holds(lane));
+                match self.launch(cx, gathered, waiting, queue)? {
+                    Launched::Ended => {}
+                    Launched::Pending => {
+                        self.sources[source].progress.take(offset);
+                        if let Some(lane) = lane.filter(|_| !is_planted(Bug::LaneShared)) {
+                            self.lanes.occupy(lane);
+                        }
+                    }
+                    Launched::Away(handler, back) => {
+                        self.sources[source].progress.take(offset);
+                        let lane = lane.unwrap_or_else(|| self.own_lane(handler, source, offset));
+                        self.lanes.occupy(lane.clone());
+                        self.put_back(lane, handler, back);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The lane of a record without a key.
+    fn own_lane(&self, handler: usize, source: usize, offset: u64) -> LaneId {
+        LaneId::Alone(handler, self.sources[source].partition.at(offset))
+    }
+
+    /// A lane in which nothing is under way, and something has to begin.
+    pub(super) fn rest(&mut self, rest: Rest, lane: LaneId) {
+        self.resting.entry(rest).or_default().push_back(lane);
+    }
+
+    fn put_back(&mut self, lane: LaneId, handler: usize, back: Back) {
+        match back {
+            Back::Waiting(waiting) => self.lanes.push_front(&lane, *waiting),
+            Back::Parked => self.home.books.borrow_mut().parking.set_head(&lane, Waits::Behind),
+        }
+        self.rest(Rest::Away(handler), lane);
+    }
+
+    /// Begins in lanes that rested, and in those whose parked records are due.
+    pub(super) fn wake_lanes(
+        &mut self,
+        cx: &mut Context<'_>,
+        gathered: &mut Gathered,
+        budget: &mut usize,
+        in_flight: usize,
+    ) -> Result<bool, Trouble> {
+        let before = *budget;
+        if self.resting.is_empty() && self.home.books.borrow().parking.is_empty() {
+            return Ok(false);
+        }
+        let now = self.home.env.clock.now();
+        let rests: Vec<Rest> = self.resting.keys().copied().collect();
+        for rest in rests {
+            while *budget > 0 && self.in_flight.len() < in_flight && !gathered.is_full() {
+                let may_begin = match rest {
+                    Rest::Later => true,
+                    Rest::Away(handler) => {
+                        let env = &self.home.env;
+                        let needs = &env.service.registered(handler).needs;
+                        !env.dependencies.is_away(needs) || env.dependencies.is_due(needs, now)
+                    }
+                };
+                let lane = self.resting.get_mut(&rest).filter(|_| may_begin).and_then(|lanes| lanes.pop_front());
+                let Some(lane) = lane else { break };
+                *budget -= 1;
+                self.advance(cx, gathered, &lane)?;
+            }
+        }
+        self.resting.retain(|_, lanes| !lanes.is_empty());
+        while *budget > 0 && self.in_flight.len() < in_flight && !gathered.is_full() {
+            let due = self.home.books.borrow_mut().parking.take_due(now);
+            let Some(lane) = due else { break };
+            *budget -= 1;
+            // What is under way in the lane, or rests, goes on with it.
+            if self.lanes.queued(&lane).is_none() {
+                self.lanes.occupy(lane.clone());
+                self.advance(cx, gathered, &lane)?;
+            }
+        }
+        Ok(*budget < before)
+    }
+
+    /// The number of the parked record that begins next, if one can.
+    pub(super) fn next_parked(&self) -> Option<u64> {
+        let books = self.home.books.borrow();
+        let rested = self.resting.values().flatten().find_map(|lane| books.parking.first(lane));
+        rested.map(|slot| slot.number).or_else(|| books.parking.first_due(self.home.env.clock.now()))
+    }
+
+    /// Polls the units under way; those that end free their lane for the next. Tells whether any ended.
+    pub(super) fn poll_units(&mut self, cx: &mut Context<'_>, gathered: &mut Gathered) -> Result<bool, Trouble> {
+        use futures_util::stream::Stream as _;
+        let mut any = false;
+        while let Poll::Ready(Some(finished)) = std::pin::Pin::new(&mut self.in_flight).poll_next(cx) {
+            any = true;
+            let finished = finished?;
+            let (lane, handler) = (finished.unit.lane(), finished.unit.handler);
+            let is_lane = !matches!(lane, LaneId::Alone(..)) || self.lanes.queued(&lane).is_some();
+            match self.complete(gathered, finished)? {
+                Some(unit) => {
+                    if !is_lane {
+                        self.lanes.occupy(lane.clone());
+                    }
+                    let back = self.back(unit);
+                    self.put_back(lane, handler, back);
+                }
+                None if !is_lane => {}
+                None if self.paused || self.leaves => self.rest(Rest::Later, lane),
+                None => self.advance(cx, gathered, &lane)?,
+            }
+        }
+        Ok(any)
+    }
+
+    /// Runs what comes next in a lane, which is occupied, until a unit has to wait, or the lane is free.
+    fn advance(&mut self, cx: &mut Context<'_>, gathered: &mut Gathered, lane: &LaneId) -> Result<(), Trouble> {
+        loop {
+            if gathered.is_full() {
+                self.rest(Rest::Later, lane.clone());
+                return Ok(());
+            }
+            let launched = match self.next_in(lane) {
+                Next::Nothing => return Ok(()),
+                Next::Parked(slot) => self.launch_parked(cx, gathered, lane, slot)?,
+                Next::Record(waiting) => {
+                    let queue = self.home.books.borrow().parking.holds(lane);
+                    self.launch(cx, gathered, waiting, queue)?
+                }
+            };
+            match launched {
+                Launched::Ended => {}
+                Launched::Pending => return Ok(()),
+                Launched::Away(handler, back) => {
+                    self.put_back(lane.clone(), handler, back);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// What comes next in a lane: its first parked record, if that can be handled, then what waits in memory.
+    fn next_in(&mut self, lane: &LaneId) -> Next {
+        if let Some(slot) = self.home.books.borrow_mut().parking.begin(lane) {
+            return Next::Parked(slot);
+        }
+        self.lanes.next(lane).map_or(Next::Nothing, Next::Record)
+    }
+
+    /// Whether what a handler needs is not there, and it is not this unit that asks.
+    fn is_away(&self, handler: usize) -> bool {
+        let env = &self.home.env;
+        let needs = &env.service.registered(handler).needs;
+        !needs.is_empty() && !env.dependencies.may_begin(needs, env.clock.now())
+    }
+
+    /// Polls a new unit once.
+    fn launch(
+        &mut self,
+        cx: &mut Context<'_>,
+        gathered: &mut Gathered,
+        waiting: Waiting,
+        queue: bool,
+    ) -> Result<Launched, Trouble> {
+        let env = Rc::clone(&self.home.env);
+        let partition = &self.sources[waiting.source].partition;
+        let origin = waiting.command.as_ref().map_or(partition, |(_, origin)| origin);
+        let step = match &waiting.command {
+            Some((command, _)) => Step::Command(command.clone()),
+            None if queue => Step::Queue,
+            None => step_of(&env, waiting.way, origin, &waiting.record),
+        };
+        let handler = env.service.handler_of(waiting.way);
+        if matches!(step, Step::Handle) && self.is_away(handler) {
+            return Ok(Launched::Away(handler, Back::Waiting(Box::new(waiting))));
+        }
+        self.guard.began();
+        let settles = Settles::Record {
+            source: partition.clone(),
+            offset: waiting.offset,
+            since: self.sources[waiting.source].since,
+        };
+        let made = Made { origin: origin.clone(), settles, record: waiting.record, way: waiting.way };
+        let mut unit = Unit::new(self.home.clone(), made);
+        if let Some((command, _)) = &waiting.command {
+            unit.own_id = Some(command.target.own_id.clone()).filter(|id| !id.is_empty());
+        }
+        self.poll_once(cx, gathered, Box::pin(async move { Ok(run(unit, step).await) }))
+    }
+
+    /// Polls the unit of the first parked record of a lane once.
+    fn launch_parked(
+        &mut self,
+        cx: &mut Context<'_>,
+        gathered: &mut Gathered,
+        lane: &LaneId,
+        slot: Slot,
+    ) -> Result<Launched, Trouble> {
+        self.guard.began();
+        let handler = lane.handler();
+        if self.is_away(handler) {
+            return Ok(Launched::Away(handler, Back::Parked));
+        }
+        self.poll_once(cx, gathered, Box::pin(parked(self.home.clone(), slot)))
+    }
+
+    pub(super) fn poll_once(
+        &mut self,
+        cx: &mut Context<'_>,
+        gathered: &mut Gathered,
+        mut unit: UnderWay,
+    ) -> Result<Launched, Trouble> {
+        match unit.as_mut().poll(cx) {
+            Poll::Ready(finished) => {
+                let finished = finished?;
+                let handler = finished.unit.handler;
+                let away = self.complete(gathered, finished)?;
+                Ok(away.map_or(Launched::Ended, |unit| Launched::Away(handler, self.back(unit))))
+            }
+            Poll::Pending => {
+                self.in_flight.push(unit);
+                Ok(Launched::Pending)
+            }
+        }
+    }
+
+    /// A unit that has to begin again.
+    fn back(&self, unit: Box<Unit>) -> Back {
+        let unit = *unit;
+        match unit.settles {
+            Settles::Parked(_) | Settles::Nothing => Back::Parked,
+            Settles::Record { source, offset, .. } => {
+                let place = self.sources.iter().position(|known| known.partition == source);
+                let source = place.expect("the unit came from here");
+                Back::Waiting(Box::new(Waiting { source, offset, way: unit.way, record: unit.record, command: None }))
+            }
+        }
+    }
+}
+
+/// Reads a parked record and handles it.
+async fn parked(home: Home, slot: Slot) -> Result<Finished, Trouble> {
+    let parked = fetch(&home, &slot).await.map_err(|cause| match cause.code {
+        crate::code::Code::FENCED => Trouble::Restart(Answer::Fenced(cause)),
+        crate::code::Code::STATE_UNREADABLE => Trouble::Stop(cause),
+        _ => Trouble::Restart(Answer::NotCommitted(cause)),
+    })?;
+    let (record, origin) = (parked.record(), parked.position().source);
+    let way: Way = home.env.service.way_from(&origin.topic, record.headers.get(headers::TYPE));
+    let step = step_of(&home.env, way, &origin, &record);
+    let mut unit = Unit::new(home, Made { origin, settles: Settles::Parked(slot), record, way });
+    unit.own_id = Some(parked.own_id).filter(|id| !id.is_empty());
+    (unit.past, unit.redriven) = (parked.past, parked.redriven);
+    Ok(run(unit, step).await)
+}

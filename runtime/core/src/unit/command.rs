@@ -1,0 +1,125 @@
+//! What operators want of a shard's parked records and dead letters, and the runtime's own state as it is at this moment.
+
+use bytes::Bytes;
+
+use crate::code::{Code, Coded};
+use crate::id::EventId;
+use crate::internal::{Became, Command, Operation, Wish};
+use crate::parking::{Parked, Redriven, Slot, Waits};
+use crate::ports::{Committing, UnitTransaction};
+use crate::state::runtime_id;
+use crate::unit::{Home, Unit};
+
+/// An entry of the runtime's own state, as it is at this moment. Where units commit by themselves, their transaction reads it.
+async fn kept(
+    home: &Home,
+    transaction: Option<&mut Box<dyn UnitTransaction>>,
+    lane: &Bytes,
+    suffix: Bytes,
+) -> Result<Option<Bytes>, Coded> {
+    let key = Unit::kept_key(lane, &suffix);
+    if let Some(transaction) = transaction {
+        return transaction.get(&key).await;
+    }
+    let id = runtime_id(lane.clone());
+    if let Some(found) = home.memory.borrow_mut().get(&id, &suffix) {
+        return Ok(found.cloned());
+    }
+    match &home.env.commits {
+        Committing::Batch(commits) => commits.get(home.shard, &key),
+        Committing::Unit(_) => unreachable!("units that commit have a transaction"),
+    }
+}
+
+/// A parked record that is to be handled.
+pub(crate) async fn fetch(home: &Home, slot: &Slot) -> Result<Parked, Coded> {
+    let mut transaction = match &home.env.commits {
+        Committing::Batch(_) => None,
+        Committing::Unit(commits) => Some(commits.begin(home.shard, home.generation).await?),
+    };
+    read(home, transaction.as_mut(), slot).await
+}
+
+async fn read(home: &Home, transaction: Option<&mut Box<dyn UnitTransaction>>, slot: &Slot) -> Result<Parked, Coded> {
+    let found = kept(home, transaction, &slot.lane, slot.suffix()).await?;
+    found.as_deref().and_then(|bytes| Parked::read(bytes).ok()).ok_or_else(|| {
+        let message = format!("parked record {} of shard {} cannot be read", slot.number, home.shard);
+        Coded::new(Code::STATE_UNREADABLE, message)
+    })
+}
+
+/// Does what an operator wants, as far as it can be done, and records what became of it.
+pub(super) async fn obey(unit: &mut Unit, command: &Command) -> Result<(), Coded> {
+    let Command { order, wish, target } = command;
+    let (lane, position) = (unit.lane(), target.position());
+    let first = unit.home.books.borrow().parking.first(&lane).cloned();
+    let (mut became, mut detail, mut letter_id) = (Became::Refused, String::new(), None);
+    match wish {
+        Wish::Redrive { letter, round } | Wish::Discard { letter, round } => {
+            letter_id = Some(letter.clone());
+            let id = EventId::parse(letter);
+            let open = id.and_then(|id| unit.home.books.borrow().letters.get(id).map(|open| open.round));
+            let held = held_by(unit, first.as_ref(), letter).await?;
+            match (wish, open, id) {
+                (_, Some(open), _) if open != *round => detail = format!("it failed again since: round {open}"),
+                (_, None, _) | (_, _, None) => "the letter is not open".clone_into(&mut detail),
+                (Wish::Redrive { .. }, Some(_), Some(_)) => {
+                    let redriven = Redriven { order: order.clone(), letter: letter.clone(), round: *round };
+                    let parked = Parked { since: unit.now.as_millis(), redriven: Some(redriven), ..target.clone() };
+                    match held {
+                        Some(slot) => unit.put_head(&slot, &Parked { waits: Waits::Behind, ..parked }),
+                        None => unit.put_last(Parked { waits: Waits::Behind, ..parked }),
+                    }
+                    // It is told when its record has had its effects, or failed again.
+                    return Ok(());
+                }
+                (_, Some(_), Some(id)) => {
+                    unit.close(id);
+                    held.iter().for_each(|slot| unit.remove(slot));
+                    became = Became::Done;
+                }
+            }
+        }
+        Wish::Release => match first {
+            Some(slot) => {
+                let parked = read_here(unit, &slot).await?;
+                unit.put_head(&slot, &Parked { waits: Waits::Behind, ..parked });
+                became = Became::Done;
+            }
+            None => "nothing is parked for this key".clone_into(&mut detail),
+        },
+        Wish::DiscardParked => {
+            let slots: Vec<Slot> = unit.home.books.borrow().parking.slots(&lane).cloned().collect();
+            "it is not parked".clone_into(&mut detail);
+            for slot in slots {
+                let parked = read_here(unit, &slot).await?;
+                if parked.position() == position {
+                    if let Waits::Held { letter } = &parked.waits
+                        && let Some(id) = EventId::parse(letter)
+                    {
+                        unit.close(id);
+                        letter_id = Some(letter.clone());
+                    }
+                    unit.remove(&slot);
+                    (became, detail) = (Became::Done, String::new());
+                    break;
+                }
+            }
+        }
+    }
+    unit.report(Operation { detail, letter: letter_id, ..Operation::of(order, wish.name(), became, unit.now) });
+    Ok(())
+}
+
+async fn read_here(unit: &mut Unit, slot: &Slot) -> Result<Parked, Coded> {
+    read(&unit.home, unit.transaction.as_mut(), slot).await
+}
+
+/// The first parked record of the lane, if this letter holds it.
+async fn held_by(unit: &mut Unit, first: Option<&Slot>, letter: &str) -> Result<Option<Slot>, Coded> {
+    let is_held = unit.home.books.borrow().parking.is_held(&unit.lane());
+    let Some(slot) = first.filter(|_| is_held) else { return Ok(None) };
+    let parked = read_here(unit, slot).await?;
+    let is_its = matches!(&parked.waits, Waits::Held { letter: holds } if holds == letter);
+    Ok(is_its.then(|| slot.clone()))
+}

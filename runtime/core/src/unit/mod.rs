@@ -1,0 +1,224 @@
+//! The unit of work: one record through one handler, with everything it did, until it is done or given up.
+
+mod command;
+mod guarded;
+mod judge;
+mod run;
+mod settle;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use crate::books::{Books, Entered};
+use crate::code::Coded;
+use crate::handler::{Failure, HandlerError};
+use crate::id::{EventId, IdBase};
+use crate::internal::Command;
+use crate::lane::LaneId;
+use crate::outputs::Outputs;
+use crate::parking::{Past, Redriven, Slot};
+use crate::planted::{Bug, is_planted};
+use crate::ports::{Answer, Disposition, Generation, UnitTransaction};
+use crate::record::{Position, Record, TopicPartition};
+use crate::service::{Registered, Way};
+use crate::state::{Memory, Ordered, RUNTIME_NAME, StateId, runtime_id, state_key};
+use crate::time::Timestamp;
+use crate::worker::Env;
+
+pub(crate) use command::fetch;
+pub(crate) use run::run;
+
+/// What a unit needs to know of the shard it runs in.
+#[derive(Clone)]
+pub(crate) struct Home {
+    pub(crate) env: Rc<Env>,
+    pub(crate) memory: Rc<RefCell<Memory>>,
+    pub(crate) books: Rc<RefCell<Books>>,
+    pub(crate) shard: u32,
+    pub(crate) generation: Generation,
+}
+
+/// What is done with a unit.
+#[derive(Debug, Clone)]
+pub(crate) enum Settles {
+    /// A record of the log. `since` is the oldest offset that was read of its partition.
+    Record { source: TopicPartition, offset: u64, since: u64 },
+    /// The first parked record of a lane.
+    Parked(Slot),
+    /// None: it is the runtime's own.
+    Nothing,
+}
+
+/// What is to be done with a record.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Its handler takes it.
+    Handle,
+    /// It is parked, behind others of its lane.
+    Queue,
+    /// It has failed already.
+    GiveUp(Failure),
+    /// It has failed already, and its dead letter is not taken.
+    Hold(Failure),
+    /// It is an operator's command.
+    Command(Box<Command>),
+    /// Nothing is done with it: the shard's mark is written, or removed.
+    Mark(Option<Bytes>),
+}
+
+/// An entry of the runtime's own state: whose it is (a lane, or nobody's), what names it, and its new value.
+pub(crate) type Kept = (Bytes, Bytes, Option<Bytes>);
+
+/// One record on its way through its handler, and what the present attempt did so far.
+pub(crate) struct Unit {
+    pub(crate) home: Home,
+    /// The partition that the record came from first; its offset is the one there.
+    pub(crate) origin: TopicPartition,
+    pub(crate) settles: Settles,
+    pub(crate) record: Record,
+    pub(crate) way: Way,
+    pub(crate) handler: usize,
+    /// Under which key state is kept; none for a record without a key.
+    pub(crate) state: Option<StateId>,
+    /// What stands for the record's id where its headers name none; derived from where it came from unless given.
+    pub(crate) own_id: Option<String>,
+    /// The record's failures before.
+    pub(crate) past: Option<Past>,
+    pub(crate) redriven: Option<Redriven>,
+    pub(crate) attempt: u32,
+    pub(crate) now: Timestamp,
+    pub(crate) writes: Ordered<Option<Bytes>>,
+    pub(crate) outputs: Outputs,
+    /// What the runtime writes for itself.
+    pub(crate) kept: Vec<Kept>,
+    /// What changes in the books when the unit is whole.
+    pub(crate) entered: Vec<Entered>,
+    pub(crate) id_base: Option<IdBase>,
+    /// How many random numbers the attempt drew.
+    pub(crate) draws: u64,
+    /// What went wrong in a call that does not answer with an error, such as an emission. The attempt cannot succeed.
+    pub(crate) fault: Option<HandlerError>,
+    pub(crate) transaction: Option<Box<dyn UnitTransaction>>,
+}
+
+/// How a unit ended. One outcome more, interrupted, is a unit that was dropped before it ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It is whole: its effects wait to be committed, or are committed where each unit commits by itself. What it failed with,
+    /// if it did, and what became of its record.
+    Whole(Option<Coded>, Disposition),
+    /// What its handler needs is not there: it has to begin again later.
+    Away,
+    /// The service has to stop.
+    Stop(Coded),
+    /// The unit's own commit did not go through, and the shard has to be read again.
+    Restart(Answer),
+}
+
+/// A unit that ended.
+pub(crate) struct Finished {
+    pub(crate) unit: Box<Unit>,
+    pub(crate) outcome: Outcome,
+}
+
+/// What a unit is made of.
+pub(crate) struct Made {
+    pub(crate) origin: TopicPartition,
+    pub(crate) settles: Settles,
+    pub(crate) record: Record,
+    pub(crate) way: Way,
+}
+
+impl Unit {
+    pub(crate) fn new(home: Home, made: Made) -> Box<Self> {
+        let Made { origin, settles, record, way } = made;
+        let env = &home.env;
+        let handler = env.service.handler_of(way);
+        Box::new(Self {
+            now: env.time(),
+            outputs: env.outputs(),
+            state: record.key.clone().map(|key| StateId { handler, key }),
+            home,
+            origin,
+            settles,
+            record,
+            way,
+            handler,
+            own_id: None,
+            past: None,
+            redriven: None,
+            attempt: 0,
+            writes: Ordered::default(),
+            kept: Vec::new(),
+            entered: Vec::new(),
+            id_base: None,
+            draws: 0,
+            fault: None,
+            transaction: None,
+        })
+    }
+
+    pub(crate) fn registered(&self) -> &Registered {
+        self.home.env.service.registered(self.handler)
+    }
+
+    /// Where the record came from first.
+    pub(crate) fn position(&self) -> Position {
+        self.origin.at(self.record.offset)
+    }
+
+    /// The record's lane.
+    pub(crate) fn lane(&self) -> LaneId {
+        self.home.env.service.lane(self.handler, &self.record, &self.position())
+    }
+
+    /// The full state key of a cell or map entry.
+    pub(crate) fn state_key(&self, suffix: &[u8]) -> Option<Bytes> {
+        let key = &self.state.as_ref()?.key;
+        Some(state_key(&self.registered().name, key, suffix))
+    }
+
+    /// The id of the dead letter that the record has or would have.
+    pub(crate) fn letter(&mut self) -> EventId {
+        let known = self.redriven.as_ref().and_then(|redriven| EventId::parse(&redriven.letter));
+        known.unwrap_or_else(|| EventId::letter(self.id_base()))
+    }
+
+    /// Forgets what the attempt before did, and begins the next.
+    fn begin(&mut self) {
+        self.attempt += 1;
+        self.now = self.home.env.time();
+        self.draws = 0;
+        self.fault = None;
+        self.forget();
+    }
+
+    /// Forgets what was done so far.
+    fn forget(&mut self) {
+        if !is_planted(Bug::AttemptLeavesTrace) {
+            self.writes.clear();
+            self.outputs.clear();
+        }
+        self.kept.clear();
+        self.entered.clear();
+    }
+
+    /// Takes the unit's effects over into the shard's memory, where commits are made of many units.
+    pub(crate) fn give_effects(&mut self, outputs: &mut Outputs) {
+        let mut memory = self.home.memory.borrow_mut();
+        if let Some(state) = &self.state {
+            memory.write(state, std::mem::take(&mut self.writes));
+        }
+        for (key, suffix, value) in self.kept.drain(..) {
+            memory.write(&runtime_id(key), std::iter::once((suffix, value)).collect());
+        }
+        outputs.append(&mut self.outputs);
+    }
+
+    /// The full state key of an entry of the runtime's own.
+    fn kept_key(lane: &[u8], suffix: &[u8]) -> Bytes {
+        state_key(RUNTIME_NAME, lane, suffix)
+    }
+}

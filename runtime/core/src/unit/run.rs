@@ -1,0 +1,235 @@
+//! A unit from its begin to its end: attempts, delays between them and, where units commit by themselves, the commit.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::code::{Code, Coded};
+use crate::codec::CodecError;
+use crate::context::Context;
+use crate::failure::Then;
+use crate::handler::{Class, Failure, Route};
+use crate::layer::{AttemptError, Layer, Next};
+use crate::ports::{Answer, Change, Committing, Disposition, Done, Retrying, UnitEffects};
+use crate::retry::COMMIT_RETRY;
+use crate::unit::guarded::{Ended, Guarded};
+use crate::unit::judge::{Verdict, judge, judge_for_good};
+use crate::unit::settle::{Act, conclude, is_refused, settle, wait_for_room};
+use crate::unit::{Finished, Outcome, Settles, Step, Unit};
+use crate::worker::Env;
+
+/// Runs a unit to its end.
+pub(crate) async fn run(mut unit: Box<Unit>, step: Step) -> Finished {
+    let outcome = match step {
+        Step::Handle => handle(&mut unit).await,
+        Step::Queue => settle(&mut unit, &Act::Queue).await,
+        Step::Command(command) => settle(&mut unit, &Act::Command(command)).await,
+        Step::Mark(mark) => settle(&mut unit, &Act::Mark(mark)).await,
+        Step::Hold(failure) => hold(&mut unit, failure).await,
+        Step::GiveUp(failure) => {
+            let verdict = judge_for_good(&mut unit, failure);
+            follow(&mut unit, verdict).await.unwrap_or(Outcome::Away)
+        }
+    };
+    Finished { unit, outcome }
+}
+
+/// Parks a record for an operator whose dead letter cannot be written.
+async fn hold(unit: &mut Unit, failure: Failure) -> Outcome {
+    match judge_for_good(unit, failure) {
+        Verdict::GiveUp { then: Then::Continue | Then::Hold, failed } => settle(unit, &Act::Hold { failed }).await,
+        verdict => follow(unit, verdict).await.unwrap_or(Outcome::Away),
+    }
+}
+
+/// Attempts until one succeeds or another would be of no use.
+async fn handle(unit: &mut Unit) -> Outcome {
+    if is_refused(unit) {
+        return settle(unit, &Act::Refuse).await;
+    }
+    unit.attempt = unit.past.as_ref().map_or(0, |past| past.attempts);
+    if let Some(id) = unit.missing_schema()
+        && let Err(error) = Box::pin(learn(unit, id)).await
+    {
+        unit.begin();
+        let verdict = judge(unit, Failure::Undecodable(error));
+        return follow(unit, verdict).await.unwrap_or(Outcome::Away);
+    }
+    let mut refusals = 0;
+    loop {
+        unit.begin();
+        let failure = match attempt_and_commit(unit).await {
+            Ok(Answer::Committed) => {
+                let env = &unit.home.env;
+                for place in &unit.registered().needs {
+                    if env.dependencies.succeeded(*place) {
+                        env.observer.breaker(env.dependencies.name(*place), false, "");
+                    }
+                }
+                return Outcome::Whole(None, Disposition::Done);
+            }
+            // The database asked for another try: no fault of the handler, no attempt spent.
+            Ok(Answer::NotCommitted(cause)) => {
+                refusals += 1;
+                if refusals >= COMMIT_RETRY.attempts {
+                    return Outcome::Stop(cause);
+                }
+                unit.attempt -= 1;
+                let env = &unit.home.env;
+                env.observer.commit_failed(&cause, "the unit runs again");
+                env.clock.sleep(COMMIT_RETRY.delay(refusals, &*env.random)).await;
+                continue;
+            }
+            Ok(Answer::Refused(cause)) => Failure::Refused(cause),
+            Ok(answer @ (Answer::Fenced(_) | Answer::Unknown(_))) => return Outcome::Restart(answer),
+            Err(failure) => failure,
+        };
+        let verdict = judge(unit, failure);
+        if let Some(outcome) = follow(unit, verdict).await {
+            return outcome;
+        }
+    }
+}
+
+/// Does what a verdict says; `None` when another attempt follows.
+async fn follow(unit: &mut Unit, verdict: Verdict) -> Option<Outcome> {
+    Some(match verdict {
+        Verdict::TryAgain { delay, said, is_spent } => {
+            let (env, registered) = (&unit.home.env, unit.registered());
+            env.observer.retrying(&Retrying {
+                handler: &registered.name,
+                position: &unit.position(),
+                attempt: unit.attempt,
+                delay,
+                cause: &said,
+            });
+            env.clock.sleep(delay).await;
+            if !is_spent {
+                unit.attempt -= 1;
+            }
+            return None;
+        }
+        Verdict::Away => Outcome::Away,
+        Verdict::Stop(cause) => Outcome::Stop(cause),
+        Verdict::GiveUp { then: Then::Stop, failed } => Outcome::Stop(failed.cause),
+        Verdict::Park { until, failed } => match wait_for_room(unit).await {
+            Ok(()) => settle(unit, &Act::Park { until, failed }).await,
+            Err(cause) => Outcome::Stop(cause),
+        },
+        Verdict::GiveUp { then, failed } => match wait_for_room(unit).await {
+            Ok(()) => settle(unit, &Act::Letter { then, failed }).await,
+            Err(cause) => Outcome::Stop(cause),
+        },
+    })
+}
+
+impl Unit {
+    /// The id of the registered schema without which the record cannot be read.
+    fn missing_schema(&self) -> Option<u32> {
+        self.home.env.service.route(self.way).route.missing(self.record.value.as_ref()?)
+    }
+}
+
+/// Has the codec learn a schema that its registry holds; without a registry, the codec itself says what is missing. Waiting for it
+/// is no attempt: the handler and its layers have no part in it, and no time of theirs runs.
+async fn learn(unit: &Unit, id: u32) -> Result<(), CodecError> {
+    let env = &unit.home.env;
+    let Some(schemas) = &env.schemas else { return Ok(()) };
+    let schema = schemas.schema(id).await.map_err(|cause| CodecError(cause.message))?;
+    env.service.route(unit.way).route.learn(id, &schema)
+}
+
+/// One attempt and, where units commit by themselves, its commit. A transaction is open for as long as this runs, never
+/// while the unit waits for another attempt.
+async fn attempt_and_commit(unit: &mut Unit) -> Result<Answer, Failure> {
+    if let Err(cause) = open(unit).await {
+        return Ok(refused(cause));
+    }
+    let Err(failure) = attempt_once(unit).await else {
+        conclude(unit);
+        return Ok(commit(unit).await);
+    };
+    let had_transaction = unit.transaction.take().is_some();
+    match failure {
+        // A transaction that broke under the handler is no fault of the handler either.
+        Failure::Handler(error) if had_transaction => match error.class() {
+            Class::Fatal(cause) if cause.code != Code::STATE_UNREADABLE => Ok(refused(cause.clone())),
+            _ => Err(Failure::Handler(error)),
+        },
+        failure => Err(failure),
+    }
+}
+
+/// What it means that a transaction could not be opened or used.
+pub(super) fn refused(cause: Coded) -> Answer {
+    if cause.code == Code::FENCED { Answer::Fenced(cause) } else { Answer::NotCommitted(cause) }
+}
+
+/// Opens the unit's transaction, where units have their own.
+pub(super) async fn open(unit: &mut Unit) -> Result<(), Coded> {
+    if let Committing::Unit(commits) = &unit.home.env.commits {
+        let commits = Rc::clone(commits);
+        unit.transaction = Some(commits.begin(unit.home.shard, unit.home.generation).await?);
+    }
+    Ok(())
+}
+
+/// Commits the unit, where units commit by themselves.
+pub(super) async fn commit(unit: &mut Unit) -> Answer {
+    let Some(transaction) = unit.transaction.take() else { return Answer::Committed };
+    let writes = std::mem::take(&mut unit.writes);
+    let mut changes: Vec<Change> = writes
+        .into_iter()
+        .filter_map(|(suffix, value)| Some(Change { key: unit.state_key(&suffix)?, value }))
+        .collect();
+    let kept = unit.kept.drain(..);
+    changes.extend(kept.map(|(lane, suffix, value)| Change { key: Unit::kept_key(&lane, &suffix), value }));
+    let outputs = std::mem::replace(&mut unit.outputs, unit.home.env.outputs());
+    let done = match &unit.settles {
+        Settles::Record { source, offset, since } => Some(Done { position: source.at(*offset), since: *since }),
+        Settles::Parked(_) | Settles::Nothing => None,
+    };
+    transaction.commit(UnitEffects { done, changes, outputs }).await
+}
+
+/// One attempt, with its time-out, its panics caught, and the faults of calls that cannot answer with an error.
+async fn attempt_once(unit: &mut Unit) -> Result<(), Failure> {
+    let env = Rc::clone(&unit.home.env);
+    let handler = unit.handler;
+    let Some(value) = unit.record.value.clone() else {
+        let reason = "it has no value, and the event declares no delete".to_owned();
+        return Err(Failure::Undecodable(CodecError(reason)));
+    };
+    let service = Arc::clone(&env.service);
+    let (route, registered) = (&*service.route(unit.way).route, service.registered(handler));
+    let mut cx = Context::new(unit);
+    let ended = called(&env, handler, registered.layers.as_slice(), route, &value, &mut cx).await;
+    match ended {
+        Ended::Answered(Ok(())) => match unit.fault.take() {
+            Some(fault) => Err(Failure::Handler(fault)),
+            None => Ok(()),
+        },
+        Ended::Answered(Err(failure)) => Err(unit.fault.take().map_or(failure, Failure::Handler)),
+        Ended::Panicked(message) => Err(Failure::Panicked(message)),
+        Ended::TimedOut => Err(Failure::TimedOut),
+    }
+}
+
+/// Calls the handler through its layers, watched.
+async fn called(
+    env: &Env,
+    handler: usize,
+    layers: &[Arc<dyn Layer>],
+    route: &dyn Route,
+    value: &Bytes,
+    cx: &mut Context<'_>,
+) -> Ended {
+    let call = if layers.is_empty() {
+        route.call(value, cx)
+    } else {
+        let layered = Next { layers, route, value }.run(cx);
+        Box::pin(async move { layered.await.map_err(|AttemptError(failure)| failure) })
+    };
+    Guarded { call: Some(call), env, handler, sleep: None }.await
+}

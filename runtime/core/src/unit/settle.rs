@@ -1,0 +1,322 @@
+//! What becomes of a record that its handler does not take, or not now: it is parked, becomes a dead letter, or is dealt with as an
+//! operator says. Each of these is a unit like any other: one act with its progress.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::books::Entered;
+use crate::code::{Code, Coded};
+use crate::failure::Then;
+use crate::guard::guard_suffix;
+use crate::headers;
+use crate::id::EventId;
+use crate::internal::{Became, Command, OPERATION, Operation, Order};
+use crate::letters::{self, MOST_ROUNDS, Open, Round, letter_suffix};
+use crate::limits::WhenFull;
+use crate::outputs::Address;
+use crate::parking::{Parked, Past, Redriven, Slot, Waits, lane_key};
+use crate::ports::{Answer, Disposition};
+use crate::retry::COMMIT_RETRY;
+use crate::time::Timestamp;
+use crate::unit::command::obey;
+use crate::unit::judge::Failed;
+use crate::unit::run::{commit, open, refused};
+use crate::unit::{Outcome, Settles, Unit};
+
+/// How long a lane waits before it looks again whether there is room for its record.
+const ROOM_PAUSE: Duration = Duration::from_secs(1);
+
+/// What is to be done with a record.
+pub(super) enum Act {
+    /// It is parked behind others of its lane.
+    Queue,
+    /// It is parked until then.
+    Park { until: Timestamp, failed: Failed },
+    /// It becomes a dead letter.
+    Letter { then: Then, failed: Failed },
+    /// It is parked for an operator, without a letter, which cannot be written.
+    Hold { failed: Failed },
+    /// It is redriven, and its letter is open no more.
+    Refuse,
+    /// An operator's command is done.
+    Command(Box<Command>),
+    /// The shard's mark is written, or removed.
+    Mark(Option<Bytes>),
+}
+
+impl Act {
+    /// What is told of a unit that ended so.
+    fn told(&self) -> (Option<Coded>, Disposition) {
+        match self {
+            Self::Queue => (None, Disposition::Queued),
+            Self::Park { failed, .. } => (Some(failed.cause.clone()), Disposition::Parked),
+            Self::Letter { then: Then::Hold, failed } | Self::Hold { failed } => {
+                (Some(failed.cause.clone()), Disposition::Held)
+            }
+            Self::Letter { failed, .. } => (Some(failed.cause.clone()), Disposition::DeadLettered),
+            Self::Refuse | Self::Command(_) => (None, Disposition::Commanded),
+            Self::Mark(_) => (None, Disposition::Marked),
+        }
+    }
+}
+
+/// Does it, and commits it where units commit by themselves.
+pub(super) async fn settle(unit: &mut Unit, act: &Act) -> Outcome {
+    let mut refusals = 0;
+    loop {
+        unit.now = unit.home.env.time();
+        unit.forget();
+        let answer = match open(unit).await {
+            Err(cause) => refused(cause),
+            Ok(()) => match enact(unit, act).await {
+                Ok(()) => commit(unit).await,
+                Err(Trouble::Ground(cause)) => refused(cause),
+                Err(Trouble::NotTaken(cause)) => Answer::Refused(cause),
+            },
+        };
+        unit.transaction = None;
+        let cause = match answer {
+            Answer::Committed => {
+                let (failure, disposition) = act.told();
+                return Outcome::Whole(failure, disposition);
+            }
+            Answer::Refused(cause) => return not_taken(unit, act, cause).await,
+            answer @ (Answer::Fenced(_) | Answer::Unknown(_)) => return Outcome::Restart(answer),
+            Answer::NotCommitted(cause) => cause,
+        };
+        refusals += 1;
+        if refusals >= COMMIT_RETRY.attempts {
+            return Outcome::Stop(cause);
+        }
+        let env = &unit.home.env;
+        env.observer.commit_failed(&cause, "it is tried again");
+        env.clock.sleep(COMMIT_RETRY.delay(refusals, &*env.random)).await;
+    }
+}
+
+/// A dead letter that cannot be written stops its lane; what else cannot be written stops the service.
+async fn not_taken(unit: &mut Unit, act: &Act, cause: Coded) -> Outcome {
+    match act {
+        Act::Letter { failed, .. } => {
+            unit.home.env.observer.commit_failed(&cause, "the dead letter is not taken, so the key is held");
+            Box::pin(settle(unit, &Act::Hold { failed: failed.clone() })).await
+        }
+        _ => Outcome::Stop(cause),
+    }
+}
+
+/// Why something could not be done.
+enum Trouble {
+    /// The ground under the runtime failed.
+    Ground(Coded),
+    /// It is too large.
+    NotTaken(Coded),
+}
+
+async fn enact(unit: &mut Unit, act: &Act) -> Result<(), Trouble> {
+    match act {
+        Act::Queue => {
+            let parked = unit.parked();
+            unit.put_last(parked);
+            Ok(())
+        }
+        Act::Park { until, failed } => {
+            unit.put(Waits::Until(until.as_millis()), failed.past.clone());
+            Ok(())
+        }
+        Act::Hold { failed } => {
+            unit.put(Waits::Held { letter: String::new() }, failed.past.clone());
+            Ok(())
+        }
+        Act::Letter { then, failed } => unit.write_letter(*then, failed).map_err(Trouble::NotTaken),
+        Act::Refuse => {
+            unit.leave();
+            let detail = "the letter is not open any more, or failed again since".to_owned();
+            if let Some(Redriven { order, letter, .. }) = unit.redriven.clone() {
+                let operation = Operation::of(&order, "redrive", Became::Refused, unit.now);
+                unit.report(Operation { detail, letter: Some(letter), ..operation });
+            }
+            Ok(())
+        }
+        Act::Mark(mark) => {
+            unit.kept.push((Bytes::new(), guard_suffix(), mark.clone()));
+            Ok(())
+        }
+        Act::Command(command) => obey(unit, command).await.map_err(Trouble::Ground),
+    }
+}
+
+/// Whether the unit is a redrive of a letter that is not open any more.
+pub(super) fn is_refused(unit: &Unit) -> bool {
+    let Some(redriven) = &unit.redriven else { return false };
+    let books = unit.home.books.borrow();
+    let open = EventId::parse(&redriven.letter).and_then(|id| books.letters.get(id).map(|open| open.round));
+    open != Some(redriven.round)
+}
+
+/// Adds to an attempt that succeeded what follows from it: it is parked no more, and its letter is closed.
+pub(super) fn conclude(unit: &mut Unit) {
+    unit.leave();
+    if unit.home.books.borrow().letters.is_empty() {
+        return;
+    }
+    let id = unit.letter();
+    if unit.home.books.borrow().letters.get(id).is_none() {
+        return;
+    }
+    unit.close(id);
+    let operation = match unit.redriven.clone() {
+        Some(Redriven { order, .. }) => Operation::of(&order, "redrive", Became::Applied, unit.now),
+        None => {
+            let at = unit.now.as_millis();
+            let by = format!("/tidemill/{}", unit.home.env.service.name());
+            let reason = "its record, or a copy of it, was applied".to_owned();
+            let order = Order { id: id.to_string(), by, reason, at };
+            Operation::of(&order, "copy", Became::Applied, unit.now)
+        }
+    };
+    unit.report(Operation { letter: Some(id.to_string()), ..operation });
+}
+
+/// Waits until there is room for one more parked record, or is told to stop.
+pub(super) async fn wait_for_room(unit: &Unit) -> Result<(), Coded> {
+    let env = Rc::clone(&unit.home.env);
+    let limits = &env.service.limits;
+    let lane = unit.lane();
+    loop {
+        let has_room = {
+            let parking = &unit.home.books.borrow().parking;
+            // One that is parked already needs no more room than it has.
+            parking.holds(&lane) || parking.has_room(&lane, unit.record.size(), limits)
+        };
+        if has_room {
+            return Ok(());
+        }
+        if limits.when_parked_full == WhenFull::Stop {
+            let message = format!("{} has to be parked, and no more may be: see limits.parked", unit.position());
+            return Err(Coded::new(Code::PARKING_FULL, message));
+        }
+        env.clock.sleep(ROOM_PAUSE).await;
+    }
+}
+
+impl Unit {
+    pub(super) fn name(&self) -> String {
+        self.registered().name.to_string()
+    }
+
+    /// The record as it is parked.
+    fn parked(&self) -> Parked {
+        let own_id = self.derived_own_id();
+        Parked {
+            since: self.now.as_millis(),
+            past: self.past.clone(),
+            redriven: self.redriven.clone(),
+            ..Parked::new(&self.name(), &self.origin, &self.record, own_id)
+        }
+    }
+
+    /// Parks a record behind all others of its lane.
+    pub(super) fn put_last(&mut self, parked: Parked) {
+        let lane = self.lane();
+        let (waits, bytes) = (parked.waits.clone(), parked.to_bytes());
+        let number = self.home.books.borrow_mut().parking.number();
+        let slot = Slot { lane: lane_key(&lane, &parked.handler), number, bytes: bytes.len() };
+        self.kept.push((slot.lane.clone(), slot.suffix(), Some(bytes)));
+        self.entered.push(Entered::Parked { lane, slot, waits });
+    }
+
+    /// Parks the unit's record, which comes first in its lane, or leaves it parked for something else.
+    fn put(&mut self, waits: Waits, past: Past) {
+        let parked = Parked { waits: waits.clone(), past: Some(past), ..self.parked() };
+        match self.settles.clone() {
+            Settles::Record { .. } | Settles::Nothing => self.put_last(parked),
+            Settles::Parked(slot) => self.put_head(&slot, &parked),
+        }
+    }
+
+    /// Writes the first parked record of its lane again.
+    pub(super) fn put_head(&mut self, slot: &Slot, parked: &Parked) {
+        let bytes = parked.to_bytes();
+        let (lane, waits) = (self.lane(), parked.waits.clone());
+        self.entered.push(Entered::Head { lane, bytes: bytes.len(), waits });
+        self.kept.push((slot.lane.clone(), slot.suffix(), Some(bytes)));
+    }
+
+    /// The unit's record is parked no more, if it was.
+    fn leave(&mut self) {
+        if let Settles::Parked(slot) = self.settles.clone() {
+            self.remove(&slot);
+        }
+    }
+
+    pub(super) fn remove(&mut self, slot: &Slot) {
+        let (lane, number) = (self.lane(), slot.number);
+        self.kept.push((slot.lane.clone(), slot.suffix(), None));
+        self.entered.push(Entered::Gone { lane, number });
+    }
+
+    /// A letter is open no more.
+    pub(super) fn close(&mut self, id: EventId) {
+        self.kept.push((Bytes::new(), letter_suffix(id), None));
+        self.entered.push(Entered::Closed { id });
+    }
+
+    /// Makes the record a dead letter, which opens, or opens for another round.
+    fn write_letter(&mut self, then: Then, failed: &Failed) -> Result<(), Coded> {
+        let env = Rc::clone(&self.home.env);
+        let id = self.letter();
+        let before = self.home.books.borrow().letters.get(id).cloned();
+        let (number, mut history) = before.map_or((1, Vec::new()), |open| (open.round + 1, open.history));
+        let (handler, past) = (self.name(), &failed.past);
+        let own_id = self.derived_own_id();
+        let round = Round {
+            id,
+            group: env.service.name(),
+            handler: &handler,
+            origin: &self.origin,
+            own_id: &own_id,
+            past,
+            then,
+            number,
+            history: &history,
+        };
+        let topic = env.service.dead_letters;
+        let partition = self.home.shard % env.output_topics[usize::from(topic)].partitions;
+        let address = Address { topic, partition, timestamp: self.record.timestamp };
+        let bytes = self.outputs.bytes();
+        letters::write(&self.record, &round, env.service.letter_headers, address, &mut self.outputs);
+        self.check_size(topic, bytes).map_err(|error| Coded::new(Code::EFFECTS_REFUSED, error.to_string()))?;
+        let cause = &past.cause;
+        let at = Timestamp::from_millis(past.last);
+        history.push(format!("{at} {} {} {}", cause.code, cause.fingerprint, cause.message));
+        history.drain(..history.len().saturating_sub(MOST_ROUNDS));
+        let open = Open { round: number, handler, since: self.now.as_millis(), history };
+        self.kept.push((Bytes::new(), letter_suffix(id), Some(open.to_bytes())));
+        self.entered.push(Entered::Opened { id, open });
+        if let Some(Redriven { order, letter, .. }) = self.redriven.take() {
+            let operation = Operation::of(&order, "redrive", Became::FailedAgain, self.now);
+            self.report(Operation { letter: Some(letter), detail: format!("round {number}"), ..operation });
+        }
+        match then {
+            Then::Hold => self.put(Waits::Held { letter: id.to_string() }, past.clone()),
+            Then::Continue | Then::Stop => self.leave(),
+        }
+        Ok(())
+    }
+
+    /// Records what became of a command.
+    pub(super) fn report(&mut self, operation: Operation) {
+        let env = Rc::clone(&self.home.env);
+        let operation = Operation { handler: self.name(), origin: self.position().to_string(), ..operation };
+        let value = serde_json::to_vec(&operation).expect("a struct of plain parts can be written");
+        let topic = env.service.operations;
+        let partition = self.home.shard % env.output_topics[usize::from(topic)].partitions;
+        let address = Address { topic, partition, timestamp: self.now };
+        let pairs = [(headers::TYPE, OPERATION.as_bytes()), (headers::ID, operation.id.as_bytes())];
+        let headers = headers::Headers::from_pairs(pairs.map(|(name, value)| (name, Some(value))));
+        self.outputs.push_raw(address, Some(operation.id.as_bytes()), &headers, Some(&value));
+    }
+}
