@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use ingest::{Summary, Survey};
 use tidemill::code::{Code, Coded, Exit};
-use tidemill::command::{self, Options};
+use tidemill::command;
 use tidemill::config::Configuration;
 use tidemill::host::Host;
 
-use crate::options::{Ingest, Source};
+use crate::faults;
+use crate::options::{Asked, Ingest, Source};
 use crate::progress::{Counts, Progress, Work};
 use crate::services;
 
@@ -17,13 +18,14 @@ use crate::services;
 pub(crate) async fn ingest(options: Ingest) -> Result<Exit, Coded> {
     let configuration = Configuration::load(&options.common)?;
     let survey = Survey::of(options.source.input())?;
-    let host = open(configuration)?;
+    let host = open(configuration, options.faults)?;
     create_missing(&host).await?;
     let counts = Arc::new(Counts::default());
     let progress = Progress::show(Work { lines: survey.lines(), events: 0 }, &counts);
     let published = publish(survey, &host, &options.source, &counts).await;
     drop(progress);
     let summary = published?;
+    faults::publish(&host, options.faults, summary.invoices).await?;
     tell_rejected(&summary, &options.source);
     let Summary { lines, invoices, .. } = summary;
     say(&format!("{lines} lines of {invoices} invoices published"));
@@ -53,21 +55,21 @@ pub(crate) fn tell_rejected(summary: &Summary, source: &Source) {
 }
 
 /// Creates the shop's topics.
-pub(crate) async fn create_topics(options: Options) -> Result<Exit, Coded> {
-    let host = open(Configuration::load(&options)?)?;
+pub(crate) async fn create_topics(options: Asked) -> Result<Exit, Coded> {
+    let host = open(Configuration::load(&options.common)?, options.faults)?;
     create_missing(&host).await?;
     check(&host).await
 }
 
 /// Says which of the shop's topics there are. TM-0401 when one is missing.
-pub(crate) async fn check_topics(options: Options) -> Result<Exit, Coded> {
-    check(&open(Configuration::load(&options)?)?).await
+pub(crate) async fn check_topics(options: Asked) -> Result<Exit, Coded> {
+    check(&open(Configuration::load(&options.common)?, options.faults)?).await
 }
 
 /// The broker, with all services to ask about their topics; none of them runs.
-pub(crate) fn open(configuration: Configuration) -> Result<Host, Coded> {
+pub(crate) fn open(configuration: Configuration, faults: Option<u64>) -> Result<Host, Coded> {
     let mut host = Host::open(configuration)?;
-    for service in services::all() {
+    for service in services::all(faults) {
         host.add(service)?;
     }
     Ok(host)
@@ -81,7 +83,7 @@ pub(crate) async fn create_missing(host: &Host) -> Result<(), Coded> {
 /// Prints each topic with its partitions.
 async fn check(host: &Host) -> Result<Exit, Coded> {
     for (topic, partitions) in require_topics(host).await? {
-        command::print(format!("{topic:<16} {partitions:>3} partitions"))?;
+        command::print(format!("{topic:<24} {partitions:>3} partitions"))?;
     }
     Ok(Exit::Done)
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod demo;
+mod faults;
 mod feed;
 mod options;
 mod progress;

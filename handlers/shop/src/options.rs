@@ -50,6 +50,9 @@ pub(crate) struct Demo {
     /// How to print the report.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Output,
+    /// Adds the service `payments`, whose bank fails where this seed says so, and bytes that are no events.
+    #[arg(long, value_name = "SEED")]
+    pub(crate) faults: Option<u64>,
     #[command(flatten)]
     pub(crate) common: Options,
 }
@@ -59,6 +62,9 @@ pub(crate) struct Demo {
 pub(crate) struct Ingest {
     #[command(flatten)]
     pub(crate) source: Source,
+    /// Adds the service `payments`, whose bank fails where this seed says so, and bytes that are no events.
+    #[arg(long, value_name = "SEED")]
+    pub(crate) faults: Option<u64>,
     #[command(flatten)]
     pub(crate) common: Options,
 }
@@ -71,6 +77,9 @@ pub(crate) struct Run {
     pub(crate) services: Vec<String>,
     #[command(flatten)]
     pub(crate) until: RunOptions,
+    /// Adds the service `payments`, whose bank fails where this seed says so, and bytes that are no events.
+    #[arg(long, value_name = "SEED")]
+    pub(crate) faults: Option<u64>,
     #[command(flatten)]
     pub(crate) common: Options,
 }
@@ -81,6 +90,9 @@ pub(crate) struct Report {
     /// How to print the report.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Output,
+    /// Adds the service `payments`, whose bank fails where this seed says so, and bytes that are no events.
+    #[arg(long, value_name = "SEED")]
+    pub(crate) faults: Option<u64>,
     #[command(flatten)]
     pub(crate) common: Options,
 }
@@ -88,9 +100,19 @@ pub(crate) struct Report {
 #[derive(Debug, Subcommand)]
 enum Topics {
     /// Creates the topics that are missing.
-    Create(Options),
+    Create(Asked),
     /// Says which topics are missing.
-    Check(Options),
+    Check(Asked),
+}
+
+/// Options of `topics`.
+#[derive(Debug, Args)]
+pub(crate) struct Asked {
+    /// Adds the service `payments`, whose bank fails where this seed says so, and bytes that are no events.
+    #[arg(long, value_name = "SEED")]
+    pub(crate) faults: Option<u64>,
+    #[command(flatten)]
+    pub(crate) common: Options,
 }
 
 /// Where order lines come from.

@@ -14,6 +14,7 @@ use tidemill::ports::Broker;
 use tidemill::query::Query;
 use tidemill::service::Service;
 
+use crate::faults::Faults;
 use crate::{feed, options};
 
 /// How many countries the table shows before it sums up the rest.
@@ -46,11 +47,14 @@ pub(crate) struct Report {
     events: u64,
     /// How long the run, or the reading of the report, took.
     elapsed_seconds: f64,
+    /// What went wrong with payments, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    faults: Option<Faults>,
 }
 
 impl Report {
     /// Asks the services.
-    pub(crate) async fn read(broker: &Arc<dyn Broker>, services: &[Arc<Service>]) -> Result<Self, Coded> {
+    pub(crate) async fn read(broker: &Arc<dyn Broker>, services: &[Arc<Service>], faults: bool) -> Result<Self, Coded> {
         let mut report = Self::default();
         let orders = Query::new(Arc::clone(broker), orders::NAME);
         orders
@@ -79,6 +83,9 @@ impl Report {
             report.invoices += totals.invoices;
             report.revenue_milli += totals.revenue_milli;
         }
+        if faults {
+            report.faults = Some(Faults::read(broker).await?);
+        }
         for service in services {
             report.events += done(broker, service).await?;
         }
@@ -104,9 +111,9 @@ impl Report {
 pub(crate) async fn report(options: options::Report) -> Result<Exit, Coded> {
     #[expect(clippy::disallowed_methods, reason = "the shop is a program, and reports how long it took")]
     let begun = Instant::now();
-    let host = feed::open(Configuration::load(&options.common)?)?;
+    let host = feed::open(Configuration::load(&options.common)?, options.faults)?;
     feed::require_topics(&host).await?;
-    let report = Report::read(host.broker(), host.services()).await?;
+    let report = Report::read(host.broker(), host.services(), options.faults.is_some()).await?;
     #[expect(clippy::disallowed_methods, reason = "as above")]
     report.taking(begun.elapsed()).print(options.output)?;
     Ok(Exit::Done)
@@ -151,6 +158,9 @@ impl fmt::Display for Report {
         writeln!(f, "\nBy month {:>51}", "revenue")?;
         for (month, revenue) in &self.months {
             writeln!(f, "  {month:<40} {:>16}", pounds(*revenue))?;
+        }
+        if let Some(faults) = &self.faults {
+            writeln!(f, "\n{faults}")?;
         }
         let seconds = self.elapsed_seconds;
         write!(f, "\n{} events in {seconds:.1} s", number(self.events))

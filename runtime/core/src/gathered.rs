@@ -61,7 +61,7 @@ impl Gathered {
         let (percent, window) = (service.limits.letter_percent, service.limits.letter_window);
         self.rate.is_exceeded(percent, window).then(|| {
             let message = format!(
-                "more than {percent} of a hundred of the newest records of service {} became dead letters; see their causes,                  or raise limits.letter_percent",
+                "more than {percent} of a hundred of the newest records of service {} became dead letters; see their causes, or raise limits.letter_percent",
                 service.name
             );
             Coded::new(Code::TOO_MANY_LETTERS, message)

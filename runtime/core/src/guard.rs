@@ -50,6 +50,8 @@ pub(crate) struct Mark {
     /// How many lives ended badly before.
     ends: u32,
     attempt: Option<Attempt>,
+    /// What ended lives before, until nothing is suspected any more.
+    culprits: Vec<Attempt>,
 }
 
 impl Mark {
@@ -94,7 +96,9 @@ pub(crate) enum Advice {
     Few(usize),
     /// Begin what it likes.
     Any,
-    /// Begin one unit, after it is written down.
+    /// Write this down: it says which unit begins next.
+    Note(Bytes),
+    /// Begin one unit.
     One,
 }
 
@@ -111,8 +115,9 @@ pub(crate) struct Guard {
     there: Vec<(TopicPartition, u64)>,
     /// Units begun since everything was durable.
     begun: usize,
-    /// What was written down and not begun yet.
-    noted: Option<Attempt>,
+    /// The unit that is to begin, and whether that is written down.
+    next: Option<(Attempt, bool)>,
+    culprits: Vec<Attempt>,
 }
 
 impl Guard {
@@ -121,13 +126,16 @@ impl Guard {
         Self { phase: Phase::Off, ..Self::new("", None).0 }
     }
 
-    /// A guard of a shard with this mark; and what a life before was doing when it ended, if that is known.
-    pub(crate) fn new(run: &str, mark: Option<Mark>) -> (Self, Option<Attempt>) {
-        let (ends, culprit) = match mark {
-            None => (0, None),
-            Some(mark) if mark.run == run => (mark.ends, None),
-            Some(Mark { attempt: Some(attempt), .. }) => (0, Some(attempt)),
-            Some(mark) => (mark.ends + 1, None),
+    /// A guard of a shard with this mark; and what ended lives before, as far as that is known.
+    pub(crate) fn new(run: &str, mark: Option<Mark>) -> (Self, Vec<Attempt>) {
+        let (ends, culprits) = match mark {
+            None => (0, Vec::new()),
+            Some(mark) if mark.run == run => (mark.ends, mark.culprits),
+            Some(Mark { attempt: Some(attempt), mut culprits, .. }) => {
+                culprits.push(attempt);
+                (0, culprits)
+            }
+            Some(mark) => (mark.ends + 1, mark.culprits),
         };
         let guard = Self {
             run: run.to_owned(),
@@ -137,14 +145,15 @@ impl Guard {
             suspected: FAR,
             there: Vec::new(),
             begun: 0,
-            noted: None,
+            next: None,
+            culprits: culprits.clone(),
         };
-        (guard, culprit)
+        (guard, culprits)
     }
 
     /// Whether a life before ended badly: what is there now may have to do with it.
-    pub(crate) const fn suspects(&self) -> bool {
-        self.ends > 0
+    pub(crate) fn suspects(&self) -> bool {
+        self.ends > 0 || !self.culprits.is_empty()
     }
 
     /// What was there at the start, and how many records before that may be handled again.
@@ -154,7 +163,8 @@ impl Guard {
     }
 
     fn mark(&self, attempt: Option<Attempt>) -> Bytes {
-        Mark { run: self.run.clone(), ends: self.ends, attempt }.to_bytes()
+        let culprits = self.culprits.clone();
+        Mark { run: self.run.clone(), ends: self.ends, attempt, culprits }.to_bytes()
     }
 
     /// What the shard may do. `is_clean`: everything it did is durable, and nothing is under way. `next`: how far each partition is.
@@ -165,7 +175,7 @@ impl Guard {
             Phase::Off => return Advice::Any,
             Phase::Durable => {}
         }
-        if self.ends == 0 {
+        if !self.suspects() {
             return Advice::Any;
         }
         if is_clean {
@@ -174,24 +184,37 @@ impl Guard {
         let all_done = || self.there.iter().all(|(partition, end)| next(partition) >= *end);
         if self.suspected == 0 || is_clean && all_done() {
             self.ends = 0;
-            self.noted = None;
+            self.next = None;
+            self.culprits.clear();
             return Advice::Write(Some(self.mark(None)));
         }
         match self.ends {
+            0 => Advice::Any,
             1 => Advice::Few(FEW.saturating_sub(self.begun)),
-            _ if is_clean => Advice::One,
-            _ => Advice::Wait,
+            _ if !is_clean => Advice::Wait,
+            _ => match &mut self.next {
+                Some((attempt, is_noted @ false)) => {
+                    *is_noted = true;
+                    let attempt = attempt.clone();
+                    Advice::Note(self.mark(Some(attempt)))
+                }
+                _ => Advice::One,
+            },
         }
     }
 
-    /// Whether this unit is written down already. Otherwise, the mark that does so.
-    pub(crate) fn note(&mut self, attempt: &Attempt) -> Option<Bytes> {
-        if self.noted.as_ref() == Some(attempt) {
-            self.noted = None;
-            return None;
+    /// Whether this unit may begin. Where units run one at a time, it has to be written down before.
+    pub(crate) fn may_begin(&mut self, attempt: impl FnOnce() -> Attempt) -> bool {
+        if self.ends < 2 || self.phase == Phase::Off {
+            return true;
         }
-        self.noted = Some(attempt.clone());
-        Some(self.mark(Some(attempt.clone())))
+        let attempt = attempt();
+        if self.next.as_ref() == Some(&(attempt.clone(), true)) {
+            self.next = None;
+            return true;
+        }
+        self.next = Some((attempt, false));
+        false
     }
 
     /// A unit began.

@@ -16,14 +16,19 @@ pub const COMMAND: &str = "tidemill.command";
 /// The event type of what is recorded of them.
 pub const OPERATION: &str = "tidemill.operation";
 
+/// What the names of the topics of dead letters end with.
+pub const DEAD_LETTERS: &str = ".dead-letters";
+/// What the names of internal topics end with.
+pub const INTERNAL: &str = ".internal";
+
 /// The topic that a group's dead letters go to.
 pub fn dead_letters(group: &str) -> String {
-    format!("{group}.dead-letters")
+    format!("{group}{DEAD_LETTERS}")
 }
 
 /// The topic in which a group finds its operators' commands.
 pub fn internal(group: &str) -> String {
-    format!("{group}.internal")
+    format!("{group}{INTERNAL}")
 }
 
 /// The topic in which stands what operators did to a group.
@@ -124,7 +129,8 @@ pub enum Became {
 pub struct Operation {
     /// The command's id; of what happened without one, the letter's.
     pub id: String,
-    /// What was wanted: `redrive`, `discard`, `release`, `discard-parked`; `copy` where a copy of a letter's record was applied.
+    /// What was wanted: `redrive`, `discard`, `release`, `discard-parked`; `applied` where a held record
+    /// had its effects without a redrive, `copy` where a copy of a letter's record had.
     pub act: String,
     /// Who wanted it.
     pub by: String,

@@ -268,13 +268,14 @@ impl Shard {
         }
     }
 
-    /// A unit ended: what it did joins the commit being gathered, or the trouble is told. One whose handler needs what is not there
-    /// comes back, to begin again later.
-    fn complete(&mut self, gathered: &mut Gathered, finished: Finished) -> Result<Option<Box<Unit>>, Trouble> {
+    /// A unit ended: what it did joins the commit being gathered, or the trouble is told. One that has to begin again later comes back,
+    /// with what it waits for.
+    fn complete(&mut self, gathered: &mut Gathered, finished: Finished) -> Result<Option<(Rest, Box<Unit>)>, Trouble> {
         let Finished { mut unit, outcome } = finished;
         let (failure, disposition) = match outcome {
             Outcome::Whole(failure, disposition) => (failure, disposition),
-            Outcome::Away => return Ok(Some(unit)),
+            Outcome::Away => return Ok(Some((Rest::Away(unit.handler), unit))),
+            Outcome::NoRoom => return Ok(Some((Rest::Room, unit))),
             Outcome::Stop(cause) => (Some(cause), Disposition::Stops),
             Outcome::Restart(answer) => return Err(Trouble::Restart(answer)),
         };

@@ -174,7 +174,7 @@ impl Ledger {
             return Ok(());
         }
         writer.swept = Some(now);
-        for topic in self.topics.all() {
+        for topic in self.topics.aging() {
             for partition in 0..topic.partitions.len() {
                 self.sweep_partition(writer, &topic, u32::try_from(partition).expect("a 32-bit number"), now)?;
             }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use futures_util::task::AtomicWaker;
 use tidemill_core::code::{Code, Coded};
+use tidemill_core::internal::DEAD_LETTERS;
 use tidemill_core::ports::{Change, Durability, Store, TopicInfo};
 use tidemill_core::record::TopicPartition;
 
@@ -145,6 +146,12 @@ impl Catalogue {
     /// A copy of the list, for whoever goes through all.
     pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
         self.topics.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Those whose records grow old: dead letters stay until somebody decides about them.
+    pub(crate) fn aging(&self) -> Vec<Arc<Topic>> {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        topics.iter().filter(|(name, _)| !name.ends_with(DEAD_LETTERS)).map(|(_, topic)| Arc::clone(topic)).collect()
     }
 
     pub(crate) fn describe(&self, name: &str) -> Option<TopicInfo> {

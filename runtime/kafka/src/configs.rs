@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier};
 use tidemill_core::code::{Code, Coded};
+use tidemill_core::internal;
 
 use crate::broker::{Kafka, PATIENCE};
 use crate::failure::Failure;
@@ -109,8 +110,9 @@ impl Kafka {
 
     /// Whether the changelog of a group is kept as state has to be, and takes what its inputs hold.
     pub(crate) async fn check_changelog(&self, group: &str, inputs: &[Arc<str>]) -> Result<(), Coded> {
-        let changelog = names::changelog(group);
-        let topics: Vec<&str> = [&*changelog].into_iter().chain(inputs.iter().map(|input| &**input)).collect();
+        let (changelog, internal) = (names::changelog(group), internal::internal(group));
+        let inputs = inputs.iter().map(|input| &**input).filter(|input| *input != internal);
+        let topics: Vec<&str> = [&*changelog].into_iter().chain(inputs).collect();
         let configs = self.configs(&topics).await?;
         let (own, inputs): (Vec<_>, Vec<_>) = configs.iter().partition(|config| config.topic == changelog);
         let largest = largest_of(inputs);
@@ -125,13 +127,15 @@ impl Kafka {
         topic: &str,
         inputs: &[Arc<str>],
     ) -> Result<Vec<(&'static str, String)>, Coded> {
-        let inputs: Vec<&str> = inputs.iter().map(|input| &**input).collect();
+        // What is the group's own is as large as the others are.
+        let inputs = inputs.iter().map(|input| &**input).filter(|input| !input.ends_with(internal::INTERNAL));
+        let inputs: Vec<&str> = inputs.collect();
         let largest = largest_of(&self.configs(&inputs).await?);
         let largest = largest.map(|largest| (LARGEST, with_extra(largest).to_string()));
-        let own = if topic.ends_with(".dead-letters") {
+        let own = if topic.ends_with(internal::DEAD_LETTERS) {
             Some((KEPT, FOR_EVER.to_owned()))
         } else {
-            (!topic.ends_with(".internal")).then(|| (POLICY, COMPACT.to_owned()))
+            (!topic.ends_with(internal::INTERNAL)).then(|| (POLICY, COMPACT.to_owned()))
         };
         Ok(own.into_iter().chain(largest).collect())
     }

@@ -12,8 +12,8 @@ pub mod query;
 pub mod telemetry;
 
 pub use tidemill_core::{
-    code, codec, context, event, failure, handler, headers, internal, layer, letters, limits, parking, ports,
-    publisher, record, retry, service, state, time,
+    code, codec, context, event, failure, handler, headers, internal, layer, letters, limits, outputs, parking,
+    partitioner, ports, publisher, record, retry, service, state, time,
 };
 pub use tidemill_schema as schema;
 
@@ -32,6 +32,11 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/GUIDE.md")]
 struct Guide;
+
+/// The examples of the page on failures, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/FAILURES.md")]
+struct Failures;
 
 /// The examples of the page on tests, compiled and run.
 #[cfg(doctest)]

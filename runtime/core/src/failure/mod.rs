@@ -110,8 +110,14 @@ pub struct Policies([Policy; ErrorClass::ALL.len()]);
 impl Default for Policies {
     fn default() -> Self {
         Self(ErrorClass::ALL.map(|class| Policy {
-            retry: if class.is_retried() { Retry::default() } else { Retry::never() },
-            delayed: if class.is_retried() { Retry::delayed() } else { Retry { attempts: 0, ..Retry::never() } },
+            retry: Retry {
+                attempts: if class.is_retried() { Retry::default().attempts } else { 1 },
+                ..Retry::default()
+            },
+            delayed: Retry {
+                attempts: if class.is_retried() { Retry::delayed().attempts } else { 0 },
+                ..Retry::delayed()
+            },
             total: TOTAL,
             then: Then::Continue,
         }))

@@ -95,6 +95,11 @@ impl Parking {
             && (of_lane.0 == 0 || fits(of_lane.0, of_lane.1, limits.lane_parked, limits.lane_parked_bytes))
     }
 
+    /// Whether any record may be parked in a lane that is not here yet.
+    pub(crate) fn has_place(&self, limits: &Limits) -> bool {
+        self.records < limits.parked && self.bytes < limits.parked_bytes
+    }
+
     /// Takes a record in, as it was found in state or as it has just been parked.
     pub(crate) fn add(&mut self, lane: &LaneId, slot: Slot, waits: Waits) {
         self.next = self.next.max(slot.number + 1);
@@ -194,11 +199,6 @@ impl Parking {
             parked.head = Head::Ready;
         }
         Some(lane)
-    }
-
-    /// The number of the next record that has waited long enough.
-    pub(crate) fn first_due(&self, now: Timestamp) -> Option<u64> {
-        self.due.first_key_value().filter(|((at, _), _)| *at <= now).map(|((_, number), _)| *number)
     }
 
     /// When the next record has waited long enough.

@@ -3,7 +3,7 @@
 use std::task::Context;
 
 use crate::gathered::Gathered;
-use crate::guard::{Advice, Attempt};
+use crate::guard::Advice;
 use crate::headers::Headers;
 use crate::ports::Committing;
 use crate::record::{Record, TopicPartition};
@@ -55,16 +55,11 @@ impl Shard {
                 *budget = 0;
                 return Ok(false);
             }
-            Advice::One => match self.next_attempt() {
-                Some(attempt) => match self.guard.note(&attempt) {
-                    Some(mark) => Some(mark),
-                    None => {
-                        *budget = 1;
-                        return Ok(false);
-                    }
-                },
-                None => return Ok(false),
-            },
+            Advice::Note(mark) => Some(mark),
+            Advice::One => {
+                *budget = 1;
+                return Ok(false);
+            }
         };
         *budget = 0;
         self.write_mark(cx, gathered, mark)?;
@@ -79,17 +74,6 @@ impl Shard {
     /// Whether something can be committed: an adapter checks the owner by a position.
     fn may_commit(&self) -> bool {
         matches!(self.home.env.commits, Committing::Unit(_)) || self.sources.iter().any(|source| source.has_begun())
-    }
-
-    /// What begins next, if anything can.
-    fn next_attempt(&self) -> Option<Attempt> {
-        let parked = self.next_parked();
-        let record = || {
-            let turns = (0..self.sources.len()).map(|step| (self.turn + step) % self.sources.len());
-            let mut sources = turns.map(|place| &self.sources[place]);
-            sources.find_map(|source| Some(Attempt::of(&source.partition.at(source.first()?.offset))))
-        };
-        parked.map(Attempt::Parked).or_else(record)
     }
 
     fn write_mark(

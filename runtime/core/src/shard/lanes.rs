@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::gathered::Gathered;
+use crate::guard::Attempt;
 use crate::headers;
 use crate::lane::LaneId;
 use crate::parking::{Slot, Waits};
@@ -17,8 +18,12 @@ use crate::unit::{Finished, Home, Made, Settles, Step, Unit, fetch, run};
 /// What a lane waits for in which something has to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rest {
+    /// That its next unit is written down.
+    Unnoted,
     /// That units may begin again.
     Later,
+    /// Room for one more parked record.
+    Room,
     /// What this handler needs.
     Away(usize),
 }
@@ -29,8 +34,8 @@ pub(super) enum Launched {
     Ended,
     /// It is under way.
     Pending,
-    /// What its handler needs is not there.
-    Away(usize, Back),
+    /// It has to begin again later.
+    Rests(Rest, Back),
 }
 
 /// What has to begin again later.
@@ -56,6 +61,7 @@ impl Shard {
         lane: Option<LaneId>,
     ) -> Result<(), Trouble> {
         let (source, offset) = (waiting.source, waiting.offset);
+        let handler = self.home.env.service.handler_of(waiting.way);
         let is_plain = waiting.command.is_none();
         match lane {
             Some(lane) if self.lanes.queued(&lane).is_some() => {
@@ -80,11 +86,11 @@ impl Shard {
                             self.lanes.occupy(lane);
                         }
                     }
-                    Launched::Away(handler, back) => {
+                    Launched::Rests(rest, back) => {
                         self.sources[source].progress.take(offset);
                         let lane = lane.unwrap_or_else(|| self.own_lane(handler, source, offset));
                         self.lanes.occupy(lane.clone());
-                        self.put_back(lane, handler, back);
+                        self.put_back(lane, rest, back);
                     }
                 }
                 Ok(())
@@ -102,12 +108,12 @@ impl Shard {
         self.resting.entry(rest).or_default().push_back(lane);
     }
 
-    fn put_back(&mut self, lane: LaneId, handler: usize, back: Back) {
+    fn put_back(&mut self, lane: LaneId, rest: Rest, back: Back) {
         match back {
             Back::Waiting(waiting) => self.lanes.push_front(&lane, *waiting),
             Back::Parked => self.home.books.borrow_mut().parking.set_head(&lane, Waits::Behind),
         }
-        self.rest(Rest::Away(handler), lane);
+        self.rest(rest, lane);
     }
 
     /// Begins in lanes that rested, and in those whose parked records are due.
@@ -127,7 +133,8 @@ impl Shard {
         for rest in rests {
             while *budget > 0 && self.in_flight.len() < in_flight && !gathered.is_full() {
                 let may_begin = match rest {
-                    Rest::Later => true,
+                    Rest::Later | Rest::Unnoted => true,
+                    Rest::Room => self.home.books.borrow().parking.has_place(&self.home.env.service.limits),
                     Rest::Away(handler) => {
                         let env = &self.home.env;
                         let needs = &env.service.registered(handler).needs;
@@ -154,13 +161,6 @@ impl Shard {
         Ok(*budget < before)
     }
 
-    /// The number of the parked record that begins next, if one can.
-    pub(super) fn next_parked(&self) -> Option<u64> {
-        let books = self.home.books.borrow();
-        let rested = self.resting.values().flatten().find_map(|lane| books.parking.first(lane));
-        rested.map(|slot| slot.number).or_else(|| books.parking.first_due(self.home.env.clock.now()))
-    }
-
     /// Polls the units under way; those that end free their lane for the next. Tells whether any ended.
     pub(super) fn poll_units(&mut self, cx: &mut Context<'_>, gathered: &mut Gathered) -> Result<bool, Trouble> {
         use futures_util::stream::Stream as _;
@@ -168,15 +168,15 @@ impl Shard {
         while let Poll::Ready(Some(finished)) = std::pin::Pin::new(&mut self.in_flight).poll_next(cx) {
             any = true;
             let finished = finished?;
-            let (lane, handler) = (finished.unit.lane(), finished.unit.handler);
+            let lane = finished.unit.lane();
             let is_lane = !matches!(lane, LaneId::Alone(..)) || self.lanes.queued(&lane).is_some();
             match self.complete(gathered, finished)? {
-                Some(unit) => {
+                Some((rest, unit)) => {
                     if !is_lane {
                         self.lanes.occupy(lane.clone());
                     }
                     let back = self.back(unit);
-                    self.put_back(lane, handler, back);
+                    self.put_back(lane, rest, back);
                 }
                 None if !is_lane => {}
                 None if self.paused || self.leaves => self.rest(Rest::Later, lane),
@@ -204,8 +204,8 @@ impl Shard {
             match launched {
                 Launched::Ended => {}
                 Launched::Pending => return Ok(()),
-                Launched::Away(handler, back) => {
-                    self.put_back(lane.clone(), handler, back);
+                Launched::Rests(rest, back) => {
+                    self.put_back(lane.clone(), rest, back);
                     return Ok(());
                 }
             }
@@ -220,11 +220,22 @@ impl Shard {
         self.lanes.next(lane).map_or(Next::Nothing, Next::Record)
     }
 
-    /// Whether what a handler needs is not there, and it is not this unit that asks.
-    fn is_away(&self, handler: usize) -> bool {
+    /// What a unit has to wait for before it begins: that it is written down, where one may end the process, or what its handler
+    /// needs.
+    fn has_to_rest(&mut self, handler: usize, is_handled: bool, attempt: impl FnOnce() -> Attempt) -> Option<Rest> {
+        if !is_handled {
+            return None;
+        }
+        if !self.guard.may_begin(attempt) {
+            return Some(Rest::Unnoted);
+        }
         let env = &self.home.env;
         let needs = &env.service.registered(handler).needs;
-        !needs.is_empty() && !env.dependencies.may_begin(needs, env.clock.now())
+        if !needs.is_empty() && !env.dependencies.may_begin(needs, env.clock.now()) {
+            return Some(Rest::Away(handler));
+        }
+        self.guard.began();
+        None
     }
 
     /// Polls a new unit once.
@@ -236,24 +247,23 @@ impl Shard {
         queue: bool,
     ) -> Result<Launched, Trouble> {
         let env = Rc::clone(&self.home.env);
-        let partition = &self.sources[waiting.source].partition;
-        let origin = waiting.command.as_ref().map_or(partition, |(_, origin)| origin);
+        let source = &self.sources[waiting.source];
+        let (partition, since) = (source.partition.clone(), source.since);
+        let origin = waiting.command.as_ref().map_or(&partition, |(_, origin)| origin);
         let step = match &waiting.command {
             Some((command, _)) => Step::Command(command.clone()),
             None if queue => Step::Queue,
             None => step_of(&env, waiting.way, origin, &waiting.record),
         };
         let handler = env.service.handler_of(waiting.way);
-        if matches!(step, Step::Handle) && self.is_away(handler) {
-            return Ok(Launched::Away(handler, Back::Waiting(Box::new(waiting))));
+        let is_handled = matches!(step, Step::Handle);
+        let attempt = || Attempt::of(&partition.at(waiting.offset));
+        if let Some(rest) = self.has_to_rest(handler, is_handled, attempt) {
+            return Ok(Launched::Rests(rest, Back::Waiting(Box::new(waiting))));
         }
-        self.guard.began();
-        let settles = Settles::Record {
-            source: partition.clone(),
-            offset: waiting.offset,
-            since: self.sources[waiting.source].since,
-        };
-        let made = Made { origin: origin.clone(), settles, record: waiting.record, way: waiting.way };
+        let origin = origin.clone();
+        let settles = Settles::Record { source: partition, offset: waiting.offset, since };
+        let made = Made { origin, settles, record: waiting.record, way: waiting.way };
         let mut unit = Unit::new(self.home.clone(), made);
         if let Some((command, _)) = &waiting.command {
             unit.own_id = Some(command.target.own_id.clone()).filter(|id| !id.is_empty());
@@ -269,12 +279,10 @@ impl Shard {
         lane: &LaneId,
         slot: Slot,
     ) -> Result<Launched, Trouble> {
-        self.guard.began();
-        let handler = lane.handler();
-        if self.is_away(handler) {
-            return Ok(Launched::Away(handler, Back::Parked));
+        if let Some(rest) = self.has_to_rest(lane.handler(), true, || Attempt::Parked(slot.number)) {
+            return Ok(Launched::Rests(rest, Back::Parked));
         }
-        self.poll_once(cx, gathered, Box::pin(parked(self.home.clone(), slot)))
+        self.poll_once(cx, gathered, Box::pin(parked(self.home.clone(), lane.clone(), slot)))
     }
 
     pub(super) fn poll_once(
@@ -286,9 +294,8 @@ impl Shard {
         match unit.as_mut().poll(cx) {
             Poll::Ready(finished) => {
                 let finished = finished?;
-                let handler = finished.unit.handler;
-                let away = self.complete(gathered, finished)?;
-                Ok(away.map_or(Launched::Ended, |unit| Launched::Away(handler, self.back(unit))))
+                let again = self.complete(gathered, finished)?;
+                Ok(again.map_or(Launched::Ended, |(rest, unit)| Launched::Rests(rest, self.back(unit))))
             }
             Poll::Pending => {
                 self.in_flight.push(unit);
@@ -312,7 +319,7 @@ impl Shard {
 }
 
 /// Reads a parked record and handles it.
-async fn parked(home: Home, slot: Slot) -> Result<Finished, Trouble> {
+async fn parked(home: Home, lane: LaneId, slot: Slot) -> Result<Finished, Trouble> {
     let parked = fetch(&home, &slot).await.map_err(|cause| match cause.code {
         crate::code::Code::FENCED => Trouble::Restart(Answer::Fenced(cause)),
         crate::code::Code::STATE_UNREADABLE => Trouble::Stop(cause),
@@ -323,6 +330,6 @@ async fn parked(home: Home, slot: Slot) -> Result<Finished, Trouble> {
     let step = step_of(&home.env, way, &origin, &record);
     let mut unit = Unit::new(home, Made { origin, settles: Settles::Parked(slot), record, way });
     unit.own_id = Some(parked.own_id).filter(|id| !id.is_empty());
-    (unit.past, unit.redriven) = (parked.past, parked.redriven);
+    (unit.past, unit.redriven, unit.parked_in) = (parked.past, parked.redriven, Some(lane));
     Ok(run(unit, step).await)
 }

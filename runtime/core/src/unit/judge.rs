@@ -131,7 +131,7 @@ fn decide(unit: &Unit, failure: Failure, is_final: bool) -> Verdict {
         return Verdict::TryAgain { delay, said, is_spent: true };
     }
     let now = env.clock.now();
-    let first = unit.past.as_ref().map_or(now.as_millis(), |past| past.first);
+    let first = unit.past.as_ref().map_or(unit.failed_at.unwrap_or(now).as_millis(), |past| past.first);
     let mut past = Past {
         attempts: unit.attempt,
         delayed,

@@ -87,6 +87,10 @@ pub(crate) struct Unit {
     /// The record's failures before.
     pub(crate) past: Option<Past>,
     pub(crate) redriven: Option<Redriven>,
+    /// The lane under which it is parked, if it is; whoever handles it may have changed since.
+    pub(crate) parked_in: Option<LaneId>,
+    /// When its first attempt failed, this time.
+    pub(crate) failed_at: Option<Timestamp>,
     pub(crate) attempt: u32,
     pub(crate) now: Timestamp,
     pub(crate) writes: Ordered<Option<Bytes>>,
@@ -111,6 +115,8 @@ pub(crate) enum Outcome {
     Whole(Option<Coded>, Disposition),
     /// What its handler needs is not there: it has to begin again later.
     Away,
+    /// It has to be parked, and there is no room: it has to begin again when there is.
+    NoRoom,
     /// The service has to stop.
     Stop(Coded),
     /// The unit's own commit did not go through, and the shard has to be read again.
@@ -149,6 +155,8 @@ impl Unit {
             own_id: None,
             past: None,
             redriven: None,
+            parked_in: None,
+            failed_at: None,
             attempt: 0,
             writes: Ordered::default(),
             kept: Vec::new(),
@@ -171,6 +179,9 @@ impl Unit {
 
     /// The record's lane.
     pub(crate) fn lane(&self) -> LaneId {
+        if let Some(lane) = &self.parked_in {
+            return lane.clone();
+        }
         self.home.env.service.lane(self.handler, &self.record, &self.position())
     }
 

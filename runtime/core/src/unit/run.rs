@@ -15,7 +15,7 @@ use crate::ports::{Answer, Change, Committing, Disposition, Done, Retrying, Unit
 use crate::retry::COMMIT_RETRY;
 use crate::unit::guarded::{Ended, Guarded};
 use crate::unit::judge::{Verdict, judge, judge_for_good};
-use crate::unit::settle::{Act, conclude, is_refused, settle, wait_for_room};
+use crate::unit::settle::{Act, conclude, has_room, is_refused, no_room, settle};
 use crate::unit::{Finished, Outcome, Settles, Step, Unit};
 use crate::worker::Env;
 
@@ -85,6 +85,7 @@ async fn handle(unit: &mut Unit) -> Outcome {
             Ok(answer @ (Answer::Fenced(_) | Answer::Unknown(_))) => return Outcome::Restart(answer),
             Err(failure) => failure,
         };
+        unit.failed_at.get_or_insert(unit.home.env.clock.now());
         let verdict = judge(unit, failure);
         if let Some(outcome) = follow(unit, verdict).await {
             return outcome;
@@ -113,14 +114,9 @@ async fn follow(unit: &mut Unit, verdict: Verdict) -> Option<Outcome> {
         Verdict::Away => Outcome::Away,
         Verdict::Stop(cause) => Outcome::Stop(cause),
         Verdict::GiveUp { then: Then::Stop, failed } => Outcome::Stop(failed.cause),
-        Verdict::Park { until, failed } => match wait_for_room(unit).await {
-            Ok(()) => settle(unit, &Act::Park { until, failed }).await,
-            Err(cause) => Outcome::Stop(cause),
-        },
-        Verdict::GiveUp { then, failed } => match wait_for_room(unit).await {
-            Ok(()) => settle(unit, &Act::Letter { then, failed }).await,
-            Err(cause) => Outcome::Stop(cause),
-        },
+        Verdict::Park { .. } | Verdict::GiveUp { then: Then::Hold, .. } if !has_room(unit) => no_room(unit),
+        Verdict::Park { until, failed } => settle(unit, &Act::Park { until, failed }).await,
+        Verdict::GiveUp { then, failed } => settle(unit, &Act::Letter { then, failed }).await,
     })
 }
 

@@ -2,7 +2,6 @@
 //! operator says. Each of these is a unit like any other: one act with its progress.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -24,9 +23,6 @@ use crate::unit::command::obey;
 use crate::unit::judge::Failed;
 use crate::unit::run::{commit, open, refused};
 use crate::unit::{Outcome, Settles, Unit};
-
-/// How long a lane waits before it looks again whether there is room for its record.
-const ROOM_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is to be done with a record.
 pub(super) enum Act {
@@ -172,33 +168,31 @@ pub(super) fn conclude(unit: &mut Unit) {
         None => {
             let at = unit.now.as_millis();
             let by = format!("/tidemill/{}", unit.home.env.service.name());
-            let reason = "its record, or a copy of it, was applied".to_owned();
+            let is_held = matches!(unit.settles, Settles::Parked(_));
+            let (act, what) = if is_held { ("applied", "its record") } else { ("copy", "a copy of its record") };
+            let reason = format!("{what} had its effects");
             let order = Order { id: id.to_string(), by, reason, at };
-            Operation::of(&order, "copy", Became::Applied, unit.now)
+            Operation::of(&order, act, Became::Applied, unit.now)
         }
     };
     unit.report(Operation { letter: Some(id.to_string()), ..operation });
 }
 
-/// Waits until there is room for one more parked record, or is told to stop.
-pub(super) async fn wait_for_room(unit: &Unit) -> Result<(), Coded> {
-    let env = Rc::clone(&unit.home.env);
-    let limits = &env.service.limits;
-    let lane = unit.lane();
-    loop {
-        let has_room = {
-            let parking = &unit.home.books.borrow().parking;
-            // One that is parked already needs no more room than it has.
-            parking.holds(&lane) || parking.has_room(&lane, unit.record.size(), limits)
-        };
-        if has_room {
-            return Ok(());
-        }
-        if limits.when_parked_full == WhenFull::Stop {
+/// Whether there is room for one more parked record. One that is parked already needs no more than it has.
+pub(super) fn has_room(unit: &Unit) -> bool {
+    let (books, lane) = (unit.home.books.borrow(), unit.lane());
+    let limits = &unit.home.env.service.limits;
+    books.parking.holds(&lane) || books.parking.has_room(&lane, unit.record.size(), limits)
+}
+
+/// What follows when there is none.
+pub(super) fn no_room(unit: &Unit) -> Outcome {
+    match unit.home.env.service.limits.when_parked_full {
+        WhenFull::HoldBack => Outcome::NoRoom,
+        WhenFull::Stop => {
             let message = format!("{} has to be parked, and no more may be: see limits.parked", unit.position());
-            return Err(Coded::new(Code::PARKING_FULL, message));
+            Outcome::Stop(Coded::new(Code::PARKING_FULL, message))
         }
-        env.clock.sleep(ROOM_PAUSE).await;
     }
 }
 

@@ -144,13 +144,13 @@ async fn guard(
     if !env.service.limits.crash_guard {
         return Ok(Guard::off());
     }
-    let (mut guard, culprit) = Guard::new(&env.run, books.mark.take());
-    let culprit = match culprit {
-        Some(Attempt::Record { topic, partition, offset }) => Some(TopicPartition::new(topic, partition).at(offset)),
-        Some(Attempt::Parked(number)) => books.origins.get(&number).cloned(),
-        None => None,
+    let (mut guard, culprits) = Guard::new(&env.run, books.mark.take());
+    let position = |culprit| match culprit {
+        Attempt::Record { topic, partition, offset } => Some(TopicPartition::new(topic, partition).at(offset)),
+        Attempt::Parked(number) => books.origins.get(&number).cloned(),
     };
-    env.condemned.borrow_mut().extend(culprit.map(|position| (position, Condemned::Crashed)));
+    let culprits = culprits.into_iter().filter_map(position);
+    env.condemned.borrow_mut().extend(culprits.map(|position| (position, Condemned::Crashed)));
     books.origins.clear();
     if guard.suspects() {
         let mut there = Vec::new();

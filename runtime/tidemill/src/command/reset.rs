@@ -22,6 +22,7 @@ use tidemill_core::ports::{
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
 use tidemill_core::service::Service;
+use tidemill_core::state::ScopeKey;
 
 use crate::command::{Output, print, print_json, table};
 use crate::config::start;
@@ -101,7 +102,10 @@ async fn plan(host: &Host, service: &Service, to: Start) -> Result<Vec<Line>, Co
     let mut plan = Vec::new();
     for lag in host.broker().lag(service.name(), &inputs).await? {
         let (oldest, end) = topics.offsets(&lag.partition).await?;
+        // Commands are done, or not wanted any more: they are not about the records that are done again.
+        let is_own = service.own_topics().iter().any(|(own, _)| **own == lag.partition.topic);
         let to = match to {
+            _ if is_own => end,
             Start::Earliest => oldest,
             Start::Latest => end,
             Start::Offset(offset) => offset,
@@ -126,7 +130,7 @@ async fn entries(host: &Host, service: &Service) -> Result<usize, Coded> {
         let mut range = KeyRange::all();
         loop {
             let page = host.broker().state(service.name(), shard, &range, PAGE).await?;
-            count += page.len();
+            count += page.iter().filter(|(key, _)| is_kept(key)).count();
             match page.last() {
                 Some((last, _)) if page.len() == PAGE => range.start = Bound::Excluded(last.clone()),
                 _ => break,
@@ -134,6 +138,11 @@ async fn entries(host: &Host, service: &Service) -> Result<usize, Coded> {
         }
     }
     Ok(count)
+}
+
+/// Whether an entry is state that belongs to records: a handler's, or what is parked. A mark that a crash left is not.
+fn is_kept(key: &[u8]) -> bool {
+    ScopeKey::parse(key).is_none_or(|place| !place.handler.is_empty() || place.entry.is_some())
 }
 
 async fn refuse_active(host: &Host, service: &Service) -> Result<(), Coded> {
