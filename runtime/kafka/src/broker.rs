@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use futures_channel::oneshot;
 use futures_util::future::BoxFuture;
 use tidemill_core::code::{Code, Coded};
+use tidemill_core::internal;
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{
     Answer, Blocking, Broker, Clock, Committing, Entry, KeyRange, Lag, Member as Membership, OwnTopic, Store,
@@ -213,7 +214,10 @@ impl Broker for Kafka {
     }
 
     fn own_topics(&self, group: &str) -> Vec<OwnTopic> {
-        vec![OwnTopic { name: names::changelog(group).into(), partitions: None }]
+        let changelog = OwnTopic { name: names::changelog(group).into(), partitions: None };
+        // A service writes to it too; what its members follow there is this broker's.
+        let operations = OwnTopic { name: internal::operations(group).into(), partitions: Some(1) };
+        vec![changelog, operations]
     }
 
     async fn create_own(&self, topic: &str, inputs: &[Arc<str>], partitions: u32) -> Result<(), Coded> {
