@@ -7,16 +7,22 @@ use orders::OrderPlaced;
 use serde::Serialize;
 use tidemill::code::Coded;
 use tidemill::event::Event;
+use tidemill::failure::ErrorClass;
 use tidemill::headers::{self, Headers};
 use tidemill::host::Host;
+use tidemill::internal;
+use tidemill::letters::Letter;
 use tidemill::outputs::{Address, Outputs};
 use tidemill::partitioner::partition_for;
-use tidemill::ports::{Broker, Start, Subscription};
+use tidemill::ports::Broker;
 use tidemill::query::Query;
+use tidemill::record::TopicPartition;
 use tidemill::time::Timestamp;
 
 /// Of so many invoices, one comes with bytes beside it that are no event.
 const INVOICES_FOR_ONE: u64 = 500;
+/// Letters that are read at once.
+const PAGE: usize = 1_000;
 
 /// Publishes bytes that are no events among the orders, as many as go with so many invoices.
 pub(crate) async fn publish(host: &Host, seed: Option<u64>, invoices: u64) -> Result<(), Coded> {
@@ -34,4 +40,83 @@ pub(crate) async fn publish(host: &Host, seed: Option<u64>, invoices: u64) -> Re
         outputs.push_raw(address, Some(key.as_bytes()), &headers, Some(&value));
     }
     host.broker().publish(outputs).await
+}
+
+/// What failed, in counts of records.
+#[derive(Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Faults {
+    /// Charges that failed for a while, or took too long, and went through in the end.
+    transient: u64,
+    /// Charges that the bank refused.
+    permanent: u64,
+    /// Records whose bytes are no event.
+    undecodable: u64,
+    /// Charges that took more than one attempt.
+    retried: u64,
+    /// Those among them that were parked.
+    parked: u64,
+    /// Dead letters of `payments`.
+    dead_letters: u64,
+}
+
+impl Faults {
+    /// Asks the service's state, and its dead letters.
+    pub(crate) async fn read(broker: &Arc<dyn Broker>) -> Result<Self, Coded> {
+        let mut faults = Self::default();
+        let payments = Query::new(Arc::clone(broker), payments::NAME);
+        payments
+            .cells(payments::CHARGES, payments::PAYMENT, |_, payment| {
+                faults.retried += u64::from(payment.attempts > 1);
+                faults.parked += u64::from(payment.attempts > payments::ATTEMPTS_IN_PLACE);
+            })
+            .await?;
+        faults.transient = faults.retried;
+        for letter in letters(&**broker).await? {
+            faults.dead_letters += 1;
+            match ErrorClass::named(&letter.class) {
+                Some(ErrorClass::Permanent) => faults.permanent += 1,
+                Some(ErrorClass::Undecodable) => faults.undecodable += 1,
+                _ => {}
+            }
+        }
+        Ok(faults)
+    }
+}
+
+/// The dead letters of payments that are in their first round: one that failed again is the same record.
+async fn letters(broker: &dyn Broker) -> Result<Vec<Letter>, Coded> {
+    let topic: Arc<str> = internal::dead_letters(payments::NAME).into();
+    let partitions = broker.topics().describe(&topic).await?.map_or(0, |info| info.partitions);
+    let mut letters = Vec::new();
+    for partition in 0..partitions {
+        let (source, mut from) = (TopicPartition::new(Arc::clone(&topic), partition), 0);
+        loop {
+            let page = broker.topics().records(&source, from, PAGE).await?;
+            let is_last = page.records.len() < PAGE;
+            letters.extend(page.records.iter().filter_map(Letter::read).filter(|letter| letter.round == 1));
+            if is_last {
+                break;
+            }
+            from = page.next;
+        }
+    }
+    Ok(letters)
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Payments that failed")?;
+        let lines = [
+            ("for a while", self.transient),
+            ("  tried again", self.retried),
+            ("  parked", self.parked),
+            ("for good", self.permanent),
+            ("no event", self.undecodable),
+            ("dead letters", self.dead_letters),
+        ];
+        for (name, count) in lines {
+            writeln!(f, "  {name:<18} {count:>18}")?;
+        }
+        Ok(())
+    }
 }

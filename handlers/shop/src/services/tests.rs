@@ -4,7 +4,7 @@ use super::named;
 
 fn names(wanted: &[&str]) -> Result<Vec<String>, Code> {
     let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-    let services = named(&wanted).map_err(|error| error.code)?;
+    let services = named(&wanted, None).map_err(|error| error.code)?;
     Ok(services.iter().map(|service| service.name().to_string()).collect())
 }
 
@@ -16,14 +16,14 @@ fn a_part_of_the_shop_can_be_chosen() {
 
 #[test]
 fn an_unknown_name_is_refused_with_those_that_exist() {
-    let error = named(&["orders".into(), "shipping".into()]).err().expect("no such service");
+    let error = named(&["orders".into(), "shipping".into()], None).err().expect("no such service");
     assert_eq!(error.code, Code::UNKNOWN_NAME);
     assert!(error.message.contains("shipping") && error.message.contains("inventory"), "{}", error.message);
 }
 
 #[test]
 fn every_service_fits_together() {
-    for service in super::all() {
+    for service in super::all(None) {
         service.build().expect("schemas and declarations agree");
     }
 }
