@@ -1,9 +1,10 @@
 //! Records that end the process: how they are found, and given up, so that the rest goes on.
 //!
 //! Each shard leaves a mark in its state before it takes anything, and removes it when it is given up. Who finds a mark of another
-//! life knows that the one before ended without that: it may be one record's fault. It then makes small commits, so that the fault
-//! cannot lie far behind what is durable; after the next such end it runs one unit at a time, and writes down which, so that after
-//! a third the culprit is known. All of this ends when what was there at the start is done.
+//! life knows that the one before ended without that: it may be one record's fault. It then runs one unit at a time for a while, and
+//! writes down which, and makes small commits after that, so that the fault cannot lie far behind what is durable. A record during
+//! which two lives ended is the culprit: a kill from outside hardly meets the same one twice. All of this ends when what was there at
+//! the start is done.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,9 @@ use crate::state::{decode, encode, own_cell};
 
 /// The cell that the mark lies in.
 pub(crate) const GUARD: &str = "guard";
-/// Units of a commit after one bad end.
+/// Units that run one at a time after one bad end, before commits are small.
+const SINGLY: usize = 200;
+/// Units of a small commit.
 const FEW: usize = 256;
 /// The most units that can lie between what is durable and what a shard does, in the best case for it: commits of some mebibytes
 /// of the smallest records.
@@ -43,14 +46,16 @@ impl Attempt {
 }
 
 /// What a shard leaves in its state while it runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
     /// Whose it is: the same for as long as a worker lives.
     run: String,
     /// How many lives ended badly before.
     ends: u32,
     attempt: Option<Attempt>,
-    /// What ended lives before, until nothing is suspected any more.
+    /// What was under way when a life ended, until nothing is suspected any more.
+    suspects: Vec<Attempt>,
+    /// What ended two lives.
     culprits: Vec<Attempt>,
 }
 
@@ -117,6 +122,9 @@ pub(crate) struct Guard {
     begun: usize,
     /// The unit that is to begin, and whether that is written down.
     next: Option<(Attempt, bool)>,
+    /// Units that are still to run one at a time after one bad end.
+    singly: usize,
+    suspects: Vec<Attempt>,
     culprits: Vec<Attempt>,
 }
 
@@ -126,17 +134,17 @@ impl Guard {
         Self { phase: Phase::Off, ..Self::new("", None).0 }
     }
 
-    /// A guard of a shard with this mark; and what ended lives before, as far as that is known.
+    /// A guard of a shard with this mark; and the culprits, as far as they are known.
     pub(crate) fn new(run: &str, mark: Option<Mark>) -> (Self, Vec<Attempt>) {
-        let (ends, culprits) = match mark {
-            None => (0, Vec::new()),
-            Some(mark) if mark.run == run => (mark.ends, mark.culprits),
-            Some(Mark { attempt: Some(attempt), mut culprits, .. }) => {
-                culprits.push(attempt);
-                (0, culprits)
+        let mut mark = mark.unwrap_or_default();
+        if mark.run != run && !mark.run.is_empty() {
+            mark.ends += 1;
+            match mark.attempt {
+                Some(attempt) if mark.suspects.contains(&attempt) => mark.culprits.push(attempt),
+                attempt => mark.suspects.extend(attempt),
             }
-            Some(mark) => (mark.ends + 1, mark.culprits),
-        };
+        }
+        let Mark { ends, suspects, culprits, .. } = mark;
         let guard = Self {
             run: run.to_owned(),
             ends,
@@ -146,14 +154,21 @@ impl Guard {
             there: Vec::new(),
             begun: 0,
             next: None,
+            singly: SINGLY,
+            suspects,
             culprits: culprits.clone(),
         };
         (guard, culprits)
     }
 
     /// Whether a life before ended badly: what is there now may have to do with it.
-    pub(crate) fn suspects(&self) -> bool {
-        self.ends > 0 || !self.culprits.is_empty()
+    pub(crate) const fn suspects(&self) -> bool {
+        self.ends > 0
+    }
+
+    /// Whether units run one at a time.
+    const fn is_careful(&self) -> bool {
+        self.ends > 1 || self.ends == 1 && self.singly > 0
     }
 
     /// What was there at the start, and how many records before that may be handled again.
@@ -163,8 +178,8 @@ impl Guard {
     }
 
     fn mark(&self, attempt: Option<Attempt>) -> Bytes {
-        let culprits = self.culprits.clone();
-        Mark { run: self.run.clone(), ends: self.ends, attempt, culprits }.to_bytes()
+        let (suspects, culprits) = (self.suspects.clone(), self.culprits.clone());
+        Mark { run: self.run.clone(), ends: self.ends, attempt, suspects, culprits }.to_bytes()
     }
 
     /// What the shard may do. `is_clean`: everything it did is durable, and nothing is under way. `next`: how far each partition is.
@@ -185,12 +200,12 @@ impl Guard {
         if self.suspected == 0 || is_clean && all_done() {
             self.ends = 0;
             self.next = None;
+            self.suspects.clear();
             self.culprits.clear();
             return Advice::Write(Some(self.mark(None)));
         }
-        match self.ends {
-            0 => Advice::Any,
-            1 => Advice::Few(FEW.saturating_sub(self.begun)),
+        match self.is_careful() {
+            false => Advice::Few(FEW.saturating_sub(self.begun)),
             _ if !is_clean => Advice::Wait,
             _ => match &mut self.next {
                 Some((attempt, is_noted @ false)) => {
@@ -205,7 +220,7 @@ impl Guard {
 
     /// Whether this unit may begin. Where units run one at a time, it has to be written down before.
     pub(crate) fn may_begin(&mut self, attempt: impl FnOnce() -> Attempt) -> bool {
-        if self.ends < 2 || self.phase == Phase::Off {
+        if !self.is_careful() || self.phase == Phase::Off {
             return true;
         }
         let attempt = attempt();
@@ -220,6 +235,7 @@ impl Guard {
     /// A unit began.
     pub(crate) fn began(&mut self) {
         self.begun += 1;
+        self.singly = self.singly.saturating_sub(1);
         self.suspected = self.suspected.saturating_sub(1);
     }
 

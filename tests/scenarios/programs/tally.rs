@@ -1,6 +1,6 @@
 //! A service that counts the records of each key, and says so after each of them.
 //!
-//! `tally topics`, `tally run` and `tally report` take the usual options, and so do the commands of every service. While it runs, the program tells on standard output
+//! `tally topics`, `tally feed`, `tally run`, `tally audit` and `tally report` take the usual options, and so do the commands of every service. While it runs, the program tells on standard output
 //! which shards it runs: `+3` when shard 3 began, `-3` when it ended. What is in its topics is nobody's of ours: the test writes
 //! and reads them with Kafka's own tools.
 
@@ -16,7 +16,10 @@ use tidemill::config::Configuration;
 use tidemill::host::{Host, Until};
 use tidemill::ports::Observer;
 use tidemill::prelude::*;
+use tidemill::publisher::Publication;
 use tidemill::query::Query;
+use tidemill::record::TopicPartition;
+use tidemill::time::Timestamp;
 
 /// How long the handler takes over a record of this key.
 const SLOW_KEY: &str = "slow";
@@ -24,6 +27,13 @@ const SLOW: Duration = Duration::from_secs(4);
 /// How much it says of a record of this key: more than a topic takes unless told to.
 const LARGE_KEY: &str = "large";
 const LARGE_BYTES: usize = 2_000_000;
+/// Keys that begin so fail for a while, one record of them in ten.
+const SHAKY_KEY: &str = "shaky";
+const SHAKY_RECORDS: u64 = 10;
+/// The most attempts that fail.
+const MOST_FAILURES: u64 = 8;
+/// Of so many keys that are fed, one is shaky.
+const KEYS_FOR_ONE: u64 = 20;
 const COUNT: Cell<u64> = Cell::named("count");
 
 #[derive(Debug, Serialize, Deserialize, Event)]
@@ -56,6 +66,12 @@ async fn look(_extra: &Extra, _cx: &mut Context<'_>) -> Result<(), HandlerError>
 async fn count(step: &Step, cx: &mut Context<'_>) -> Result<(), HandlerError> {
     if step.key == SLOW_KEY {
         cx.blocking(|| std::thread::sleep(SLOW)).await?;
+    }
+    if step.key.starts_with(SHAKY_KEY) && step.number % SHAKY_RECORDS == 1 {
+        let failures = 1 + step.number / SHAKY_RECORDS % MOST_FAILURES;
+        if u64::from(cx.attempt()) <= failures {
+            return Err(HandlerError::transient("it fails for a while"));
+        }
     }
     let count = cx.get(COUNT).await?.unwrap_or(0) + 1;
     cx.set(COUNT, count);
@@ -104,8 +120,100 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Publishes records over some keys in turn, each key's numbered from 1.
+    Feed {
+        #[command(flatten)]
+        amount: Amount,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Feeds, runs until everything is done, and audits, in one process.
+    Whole {
+        #[command(flatten)]
+        amount: Amount,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Prints what was said of each key: whether all of it, in order, and once.
+    Audit(Options),
     /// Prints the count of each key.
     Report(Options),
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Amount {
+    #[arg(long, default_value_t = 100_000)]
+    records: u64,
+    #[arg(long, default_value_t = 1_000)]
+    keys: u64,
+    /// No key fails.
+    #[arg(long)]
+    steady: bool,
+}
+
+/// What was said, and how fast of keys that never fail.
+#[derive(Debug, Default, Serialize)]
+struct Audit {
+    records: u64,
+    keys: usize,
+    /// Records that were counted out of their order, or not once.
+    wrong: u64,
+    steady_per_second: f64,
+}
+
+/// Publishes the records.
+async fn feed(host: &Host, amount: Amount) -> Result<(), Coded> {
+    /// Records of one publication.
+    const TOGETHER: u64 = 1_000;
+    host.create_topics(host.topics()).await?;
+    let mut publisher = host.publisher("/tests/feed");
+    publisher.declare::<Step>().await?;
+    for place in 0..amount.records {
+        let (key, number) = (place % amount.keys, place / amount.keys + 1);
+        let is_shaky = key % KEYS_FOR_ONE == 0 && !amount.steady;
+        let key = format!("{}-{key}", if is_shaky { SHAKY_KEY } else { "steady" });
+        let id = place.to_string();
+        let event = Step { key, number };
+        publisher.publish(Publication { event: &event, id: &id, time: Timestamp::default() })?;
+        if place % TOGETHER == TOGETHER - 1 {
+            publisher.flush().await?;
+        }
+    }
+    publisher.flush().await
+}
+
+/// Reads what was said.
+async fn audit(host: &Host) -> Result<Audit, Coded> {
+    const PAGE: usize = 10_000;
+    let topics = host.broker().topics();
+    let (mut found, mut last) = (Audit::default(), BTreeMap::<String, u64>::new());
+    let (mut steady, mut times) = (0_u32, Vec::new());
+    for partition in 0..topics.describe(Counted::TOPIC).await?.map_or(0, |info| info.partitions) {
+        let (source, mut from) = (TopicPartition::new(Counted::TOPIC, partition), 0);
+        loop {
+            let page = topics.records(&source, from, PAGE).await?;
+            for record in &page.records {
+                let said: Counted =
+                    serde_json::from_slice(record.value.as_deref().expect("an event")).expect("a count");
+                found.records += 1;
+                if !said.key.starts_with(SHAKY_KEY) {
+                    steady += 1;
+                    times.push(record.timestamp);
+                }
+                let before = last.insert(said.key, said.number).unwrap_or(0);
+                found.wrong += u64::from(said.number != before + 1 || said.count != said.number);
+            }
+            if page.records.len() < PAGE {
+                break;
+            }
+            from = page.next;
+        }
+    }
+    found.keys = last.len();
+    if let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) {
+        found.steady_per_second = f64::from(steady) / last.since(*first).as_secs_f64().max(0.001);
+    }
+    Ok(found)
 }
 
 fn service(wide: bool) -> ServiceBuilder {
@@ -129,6 +237,15 @@ async fn work(command: Command) -> Result<Exit, Coded> {
         Command::Run { until_drained, wide, options } => {
             return host(&options, wide)?.run(if until_drained { Until::Drained } else { Until::Stopped }).await;
         }
+        Command::Feed { amount, options } => feed(&host(&options, false)?, amount).await?,
+        Command::Whole { amount, options } => {
+            let host = host(&options, false)?;
+            feed(&host, amount).await?;
+            let ended = host.run(Until::Drained).await?;
+            print_json(&audit(&host).await?)?;
+            return Ok(ended);
+        }
+        Command::Audit(options) => print_json(&audit(&host(&options, false)?).await?)?,
         Command::Report(options) => {
             let mut counts = BTreeMap::new();
             let host = host(&options, false)?;
@@ -142,6 +259,8 @@ async fn work(command: Command) -> Result<Exit, Coded> {
 
 /// The commands here, and those that every service has.
 fn main() -> ExitCode {
-    let own = std::env::args().nth(1).is_none_or(|command| ["topics", "run", "report"].contains(&&*command));
+    let own = std::env::args()
+        .nth(1)
+        .is_none_or(|command| ["topics", "feed", "whole", "run", "audit", "report"].contains(&&*command));
     if own { execute(work) } else { tidemill::main(service(false)) }
 }
