@@ -1,6 +1,7 @@
 //! Services on a real Kafka.
 
 mod audit;
+mod failing;
 mod feed;
 mod kills;
 mod mixed;

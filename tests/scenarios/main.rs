@@ -3,10 +3,12 @@
 #![allow(clippy::print_stderr, reason = "what is skipped has to be said")]
 
 mod disk;
+mod failing;
 mod kafka;
 mod kill;
 mod misbehaving;
 mod own_crate;
+mod poison;
 mod process;
 mod refusals;
 mod registry;
