@@ -15,7 +15,7 @@ use tidemill_core::ports::{
     TopicInfo, Topics,
 };
 use tidemill_core::progress::Progress;
-use tidemill_core::record::TopicPartition;
+use tidemill_core::record::{RecordBatch, TopicPartition};
 use tidemill_core::time::Timestamp;
 
 use crate::chunk::Chunk;
@@ -24,7 +24,7 @@ use crate::directory::Directory;
 use crate::groups::Groups;
 use crate::layout;
 use crate::ledger::Ledger;
-use crate::member::Member;
+use crate::member::{self, Member};
 use crate::settings::{Settings, Sync};
 use crate::store;
 use crate::topics::{Catalogue, Topic, damaged};
@@ -209,6 +209,10 @@ impl Topics for Shared {
         let topic = self.ledger.topics.need(&partition.topic)?;
         topic.bounds(partition)?;
         offset_at(&*self.ledger.store, &topic, partition, at)
+    }
+
+    async fn records(&self, partition: &TopicPartition, from: u64, limit: usize) -> Result<RecordBatch, Coded> {
+        member::records(self, partition, from, limit)
     }
 }
 

@@ -160,6 +160,30 @@ impl Reader {
     }
 }
 
+/// Records of a partition from an offset on, for whoever is no member.
+pub(crate) fn records(
+    shared: &Shared,
+    partition: &TopicPartition,
+    from: u64,
+    limit: usize,
+) -> Result<RecordBatch, Coded> {
+    let topic = shared.ledger.topics.need(&partition.topic)?;
+    let position = from.max(topic.bounds(partition)?.start());
+    let mut reader = Reader { source: partition.clone(), topic, position, chunk: None, paused: false };
+    let mut records = Vec::new();
+    while records.len() < limit {
+        let chunk = reader.take(&*shared.ledger.store, &mut { usize::MAX })?;
+        if chunk.is_empty() {
+            break;
+        }
+        records.extend(chunk);
+    }
+    // A chunk is read whole.
+    let next = records.get(limit).map_or(reader.position, |record| record.offset);
+    records.truncate(limit);
+    Ok(RecordBatch { source: partition.clone(), records, next })
+}
+
 impl Log for Member {
     fn poll(
         &mut self,

@@ -23,6 +23,7 @@ mod operations;
 mod ownership;
 pub mod raw;
 mod reader;
+mod records;
 mod report;
 mod restore;
 mod settings;

@@ -8,7 +8,7 @@ use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{TopicInfo, Topics};
-use tidemill_core::record::TopicPartition;
+use tidemill_core::record::{RecordBatch, TopicPartition};
 use tidemill_core::time::Timestamp;
 
 use crate::broker::{Kafka, PATIENCE};
@@ -60,6 +60,12 @@ impl Topics for Kafka {
             shared.ask_offsets(&partition).map_err(cannot)
         })
         .await
+    }
+
+    async fn records(&self, partition: &TopicPartition, from: u64, limit: usize) -> Result<RecordBatch, Coded> {
+        let bounds = self.offsets(partition).await?;
+        let partition = partition.clone();
+        self.away(move |shared| shared.records(&partition, bounds, (from, limit))).await
     }
 
     async fn offset_at(&self, partition: &TopicPartition, at: Timestamp) -> Result<Option<u64>, Coded> {

@@ -33,6 +33,9 @@ pub(crate) trait Route: Send + Sync {
     /// One attempt.
     fn call<'a>(&'a self, value: &'a Bytes, cx: &'a mut Context<'_>) -> LocalBoxFuture<'a, Result<(), Failure>>;
 
+    /// Whether a value is an event of the type.
+    fn check(&self, value: &Bytes) -> Result<(), CodecError>;
+
     /// The id of the registered schema without which a value cannot be read.
     fn missing(&self, value: &[u8]) -> Option<u32>;
 
@@ -58,6 +61,10 @@ impl<E: Event, H: Handler<E>> Route for TypedRoute<E, H> {
             let event = self.codec.decode(value).map_err(Failure::Undecodable)?;
             self.handler.handle(&event, cx).await.map_err(Failure::Handler)
         })
+    }
+
+    fn check(&self, value: &Bytes) -> Result<(), CodecError> {
+        self.codec.decode(value).map(drop)
     }
 
     fn missing(&self, value: &[u8]) -> Option<u32> {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::code::{Code, Coded};
 use crate::outputs::Outputs;
 use crate::ports::{BatchCommit, Entry, KeyRange, Log, Subscription, UnitCommit};
-use crate::record::TopicPartition;
+use crate::record::{RecordBatch, TopicPartition};
 use crate::time::Timestamp;
 
 /// How a member's units are committed.
@@ -115,7 +115,7 @@ pub struct TopicInfo {
     pub id: Arc<str>,
 }
 
-/// Topics and positions.
+/// Topics, positions, and records as they lie there.
 #[async_trait]
 pub trait Topics: Send + Sync {
     /// What is known of a topic, if it exists.
@@ -137,4 +137,8 @@ pub trait Topics: Send + Sync {
 
     /// The offset of the first record with this timestamp or a later one, if there is one.
     async fn offset_at(&self, partition: &TopicPartition, at: Timestamp) -> Result<Option<u64>, Coded>;
+
+    /// The first `limit` committed records from this offset on, or from the oldest that is left, without joining a group. To read
+    /// on, ask from the batch's `next`; a batch of fewer records ends where the partition did when it was asked for.
+    async fn records(&self, partition: &TopicPartition, from: u64, limit: usize) -> Result<RecordBatch, Coded>;
 }

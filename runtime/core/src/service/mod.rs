@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::code::Coded;
+use crate::codec::CodecError;
 use crate::emitted::Emitted;
 use crate::event::Event;
 use crate::failure::Policies;
 use crate::handler::Route;
+use crate::headers;
 use crate::id::IdScope;
 use crate::lane::LaneId;
 use crate::layer::Layer;
@@ -184,6 +186,27 @@ impl Service {
     pub(crate) fn way_from(&self, topic: &str, event: Option<&[u8]>) -> Way {
         let input = self.inputs.iter().position(|input| *input.topic == *topic);
         input.and_then(|input| self.way(input, event)).unwrap_or(Way::NOWHERE)
+    }
+
+    /// Whether a record of an input topic can be read by the handler of its type: what an operator wants handled again is looked at
+    /// before. The error says what is wrong with it. A schema that the value names by an id of a registry is asked for there.
+    pub async fn check_value(
+        &self,
+        topic: &str,
+        record: &Record,
+        schemas: Option<&dyn Schemas>,
+    ) -> Result<(), CodecError> {
+        let way = self.way_from(topic, record.headers.get(headers::TYPE));
+        if way == Way::NOWHERE {
+            return Err(CodecError(format!("no handler of service {} takes its type from topic {topic}", self.name)));
+        }
+        let Some(value) = &record.value else { return Err(CodecError("it has no value".to_owned())) };
+        let route = &self.route(way).route;
+        if let (Some(id), Some(schemas)) = (route.missing(value), schemas) {
+            let schema = schemas.schema(id).await.map_err(|cause| CodecError(cause.to_string()))?;
+            route.learn(id, &schema)?;
+        }
+        route.check(value)
     }
 
     /// The handler of a way.

@@ -12,6 +12,7 @@ const CHECKS: &[Check] = checks![
     "a publish is applied whole or not at all" => publish_whole,
     "offsets tell where a partition begins and ends" => offsets,
     "an offset is found by time" => offset_at,
+    "records are read by whoever is in no group" => records,
     "lag counts what is not done and committed" => lag,
     "a group that never was has nothing" => unknown_group,
 ];
@@ -96,6 +97,41 @@ async fn offset_at(scene: &mut Scene<'_>) {
         let found = topics.offset_at(&place, Timestamp::from_millis(millis)).await;
         assert_eq!(found, Ok(expected.map(|record: usize| offsets[record])), "at {millis} ms");
     }
+}
+
+async fn records(scene: &mut Scene<'_>) {
+    scene.create("in", 2).await;
+    let (place, topics) = (scene.partition("in", 1), scene.broker.topics());
+    let empty = topics.records(&place, 0, 10).await.expect("it is there");
+    assert_eq!((empty.source, empty.records, empty.next), (place.clone(), Vec::new(), 0));
+    scene.publish(&place, 0..5).await;
+    // What was undone is read by nobody.
+    let (at, nowhere) = (Timestamp::default(), scene.partition("in", 5));
+    scene.broker.publish(records_for([(&place, "undone", at), (&nowhere, "undone", at)])).await.expect_err("not whole");
+    scene.publish(&place, 5..8).await;
+    scene.join("group", &["in"]).await;
+    scene.until("all are read", |peers| peers[0].as_ref().is_some_and(|peer| peer.read.len() == 8)).await;
+    let all: Vec<_> = scene.peer(0).read.iter().map(|(_, record)| record.clone()).collect();
+    let (mut read, mut from) = (Vec::new(), 0);
+    loop {
+        let batch = topics.records(&place, from, 3).await.expect("it is there");
+        assert!(batch.records.len() <= 3 && batch.next >= from, "{batch:?}");
+        let is_last = batch.records.len() < 3;
+        (read, from) = ([read, batch.records].concat(), batch.next);
+        if is_last {
+            break;
+        }
+    }
+    assert_eq!(read, all, "as a member reads them");
+    assert!(from >= topics.offsets(&place).await.expect("it is there").1);
+    let some = topics.records(&place, all[3].offset, 2).await.expect("it is there");
+    assert_eq!((some.records.as_slice(), some.next), (&all[3..5], all[4].offset + 1));
+    let behind = topics.records(&place, from + 10, 2).await.expect("it is there");
+    assert_eq!(behind.records, []);
+    let other = topics.records(&scene.partition("in", 0), 0, 10).await.expect("it is there");
+    assert_eq!(other.records, []);
+    assert!(topics.records(&nowhere, 0, 1).await.is_err(), "a partition that is not there");
+    assert!(topics.records(&scene.partition("nowhere", 0), 0, 1).await.is_err(), "a topic that is not there");
 }
 
 /// The lag of a group with this progress in both partitions. Offsets that hold no record may count, and nothing else beside the

@@ -17,7 +17,7 @@ use tidemill_core::internal::internal;
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{Broker, Committing, Entry, KeyRange, Lag, Member, Subscription, TopicInfo, Topics};
 use tidemill_core::progress::Progress;
-use tidemill_core::record::{Record, TopicPartition};
+use tidemill_core::record::{Record, RecordBatch, TopicPartition};
 use tidemill_core::time::Timestamp;
 
 use crate::fakes::VirtualClock;
@@ -368,5 +368,14 @@ impl Topics for Scripted {
 
     async fn offset_at(&self, partition: &TopicPartition, at: Timestamp) -> Result<Option<u64>, Coded> {
         self.lock().offset_at(partition, at)
+    }
+
+    async fn records(&self, partition: &TopicPartition, from: u64, limit: usize) -> Result<RecordBatch, Coded> {
+        let world = self.lock();
+        let found = world.partition(partition)?;
+        let records: Vec<Record> = found.records.range(from..).take(limit).map(|(_, record)| record.clone()).collect();
+        let last = records.last().filter(|_| records.len() == limit);
+        let next = last.map_or(found.end.max(from), |record| record.offset + 1);
+        Ok(RecordBatch { source: partition.clone(), records, next })
     }
 }
