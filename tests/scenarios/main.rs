@@ -5,6 +5,7 @@
 mod disk;
 mod kafka;
 mod kill;
+mod letters;
 mod misbehaving;
 mod own_crate;
 mod process;
