@@ -6,6 +6,7 @@ mod disk;
 mod failing;
 mod kafka;
 mod kill;
+mod letters;
 mod misbehaving;
 mod own_crate;
 mod poison;

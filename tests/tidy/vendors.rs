@@ -26,7 +26,10 @@ const SEAMS: &[Seam] = &[
     Seam { crates: &["sha2"], homes: &["runtime/core/src/id"] },
     Seam { crates: &["jiff"], homes: &["runtime/core/src/time"] },
     Seam { crates: &["csv", "flate2"], homes: &["handlers/ingest", "tests/scenarios"] },
-    Seam { crates: &["base64"], homes: &["runtime/schema/src/registry", "tests/scenarios"] },
+    Seam {
+        crates: &["base64"],
+        homes: &["runtime/schema/src/registry", "runtime/tidemill/src/command/operate", "tests/scenarios"],
+    },
     Seam { crates: &["indicatif"], homes: &["handlers/shop"] },
     Seam { crates: &["proc-macro2", "quote", "syn"], homes: &["runtime/macros", "tests/tidy"] },
     Seam {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use ingest::Input;
 use tidemill::code::{Coded, Exit};
-use tidemill::command::{Options, Output, RunOptions};
+use tidemill::command::{DeadLetters, Options, Output, Parked, RunOptions};
 
-use crate::{demo, feed, report};
+use crate::{demo, feed, report, services};
 
 /// How many lines are made up when no input is named.
 const GENERATED_LINES: u64 = 100_000;
@@ -40,6 +40,12 @@ enum Command {
     /// The topics of the shop.
     #[command(subcommand)]
     Topics(Topics),
+    /// Records that failed for good, of all services.
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
+    /// Records that wait for a time or an operator, of all services.
+    #[command(subcommand)]
+    Parked(Parked),
 }
 
 /// Options of the demo.
@@ -152,6 +158,8 @@ pub(crate) async fn work(shop: Shop) -> Result<Exit, Coded> {
         Some(Command::Report(options)) => report::report(options).await,
         Some(Command::Topics(Topics::Create(options))) => feed::create_topics(options).await,
         Some(Command::Topics(Topics::Check(options))) => feed::check_topics(options).await,
+        Some(Command::DeadLetters(command)) => command.carry_out(services::all()).await,
+        Some(Command::Parked(command)) => command.carry_out(services::all()).await,
     }
 }
 

@@ -92,6 +92,10 @@ codes! {
     GROUP_ACTIVE = 407, Refused;
     /// What was asked for is not offered by this broker.
     NOT_OFFERED = 408, Refused;
+    /// Nothing matches that something was to be done to, or it is open no more.
+    NOTHING_MATCHES = 409, Refused;
+    /// An edited record that its handler could not read.
+    EDIT_UNREADABLE = 410, Refused;
     /// A handler failed for good and its service stopped.
     HANDLER_FAILED = 501, Problems;
     /// A handler blocks its thread.

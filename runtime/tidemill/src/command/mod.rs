@@ -3,7 +3,10 @@
 //! Nouns then verbs; options of a command stand after it. Data goes to standard output, all else to standard error.
 
 mod describe;
+mod filter;
 mod lag;
+mod operate;
+mod operator;
 mod pause;
 mod reset;
 mod service;
@@ -19,6 +22,8 @@ use std::process::ExitCode;
 
 use tidemill_core::code::{Code, Coded, Exit};
 
+pub use operate::{DeadLetters, Parked};
+pub use operator::main as operator;
 pub use service::main;
 
 /// Options of every command that reads the configuration. Those of its keys that are used most have a flag of their own.

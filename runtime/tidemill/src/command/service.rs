@@ -7,7 +7,9 @@ use tidemill_core::code::{Coded, Exit};
 use tidemill_core::service::ServiceBuilder;
 
 use crate::command::reset::Wanted;
-use crate::command::{Options, Output, RunOptions, describe, execute, lag, pause, reset, settings, topics};
+use crate::command::{
+    DeadLetters, Options, Output, Parked, RunOptions, describe, execute, lag, pause, reset, settings, topics,
+};
 use crate::config::Configuration;
 use crate::host::{Host, Until};
 
@@ -64,6 +66,12 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Records that failed for good: list them, have them handled again, give them up.
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
+    /// Records that wait for a time or an operator: list them, let them go on, give them up.
+    #[command(subcommand)]
+    Parked(Parked),
     /// Show how many records the service has still to do.
     Lag {
         #[arg(long, value_enum, default_value_t)]
@@ -109,7 +117,7 @@ enum TopicsCommand {
 }
 
 /// The `main` of a service's program: `run`, `describe`, `config show`, `topics create`, `topics check`,
-/// `lag`, `pause`, `resume` and `reset`.
+/// `lag`, `pause`, `resume`, `reset`, `dead-letters` and `parked`.
 pub fn main(service: ServiceBuilder) -> ExitCode {
     execute(|program: Program| carry_out(program.command, service))
 }
@@ -149,6 +157,8 @@ async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Co
         Command::Resume { output, options } => {
             pause::set(&existing(Configuration::load(&options)?, service)?, false, output).await
         }
+        Command::DeadLetters(command) => command.carry_out(vec![service]).await,
+        Command::Parked(command) => command.carry_out(vec![service]).await,
         Command::Lag { output, options } => {
             lag::show(&existing(Configuration::load(&options)?, service)?, output).await
         }

@@ -19,7 +19,7 @@ use keys::KEYS;
 use layers::Given;
 use value::Value;
 
-pub(crate) use value::start;
+pub(crate) use value::{duration, start};
 
 pub use layers::Origin;
 

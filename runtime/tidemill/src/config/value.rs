@@ -123,7 +123,7 @@ fn is_level(part: &str) -> bool {
 }
 
 /// Reads a time such as `50ms`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     with_unit(text, TIME_UNITS).map(Duration::from_micros)
 }
 

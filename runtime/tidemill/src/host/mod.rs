@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use tidemill_core::code::{Code, Coded, Exit};
-use tidemill_core::ports::{Blocking, Broker, Clock, Observer, OwnTopic, Schemas};
+use tidemill_core::ports::{Blocking, Broker, Clock, Observer, OwnTopic, Random, Schemas};
 use tidemill_core::publisher::Publisher;
 use tidemill_core::service::{Service, ServiceBuilder};
 use tidemill_core::worker::Left;
@@ -122,6 +122,17 @@ impl Host {
     /// The broker, for a [`Query`](crate::query::Query).
     pub fn broker(&self) -> &Arc<dyn Broker> {
         &self.broker
+    }
+
+    /// The schema registry, where one is configured.
+    pub(crate) fn schemas(&self) -> Option<&dyn Schemas> {
+        self.schemas.as_deref()
+    }
+
+    /// An id that nothing else has.
+    pub(crate) fn new_id() -> String {
+        let chance = machine::SplitMix::seeded();
+        format!("{:016x}{:016x}", chance.next(), chance.next())
     }
 
     /// Time.
@@ -342,7 +353,7 @@ impl Host {
 }
 
 /// What is missing, and the command that creates it.
-fn missing(what: &str, service: &str, address: &str) -> Coded {
+pub(crate) fn missing(what: &str, service: &str, address: &str) -> Coded {
     let remedy = format!("{service} topics create --broker {address}");
     Coded::new(Code::TOPIC_MISSING, format!("{what}; create it with: {remedy}"))
 }

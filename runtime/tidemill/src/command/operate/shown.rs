@@ -1,0 +1,165 @@
+//! Dead letters and their records as they are printed.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
+use tidemill_core::code::{Coded, Exit};
+use tidemill_core::record::Record;
+
+use super::book::Entry;
+use super::closings::State;
+use crate::command::{Output, print, print_json};
+
+/// A letter without its record.
+#[derive(Serialize)]
+pub(super) struct Line<'a> {
+    id: &'a str,
+    round: u32,
+    service: &'a str,
+    handler: &'a str,
+    #[serde(rename = "type")]
+    event: Option<&'a str>,
+    key: Option<&'a str>,
+    topic: &'a str,
+    partition: u32,
+    offset: u64,
+    attempts: u32,
+    first_failure: String,
+    last_failure: String,
+    class: &'a str,
+    code: &'a str,
+    fingerprint: &'a str,
+    message: &'a str,
+    then: &'a str,
+    state: State,
+    history: &'a [String],
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn of(entry: &'a Entry) -> Self {
+        let letter = &entry.letter;
+        Self {
+            id: &letter.id,
+            round: letter.round,
+            service: &entry.service,
+            handler: &letter.handler,
+            event: letter.event(),
+            key: letter.key(),
+            topic: &letter.origin.source.topic,
+            partition: letter.origin.source.partition,
+            offset: letter.origin.offset,
+            attempts: letter.attempts,
+            first_failure: letter.first.to_string(),
+            last_failure: letter.last.to_string(),
+            class: &letter.class,
+            code: &letter.code,
+            fingerprint: &letter.fingerprint,
+            message: &letter.message,
+            then: &letter.then,
+            state: entry.state,
+            history: &letter.history,
+        }
+    }
+}
+
+/// Bytes: as text where they are that, and otherwise in base64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Said {
+    Text(String),
+    Base64(String),
+}
+
+impl Said {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            // What a terminal would act on is no text.
+            Ok(text) if !text.contains(|c: char| c.is_control() && !c.is_whitespace()) => Self::Text(text.to_owned()),
+            _ => Self::Base64(BASE64.encode(bytes)),
+        }
+    }
+
+    pub(super) fn to_line(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Base64(text) => format!("base64:{text}"),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Header<'a> {
+    name: &'a str,
+    value: Option<Said>,
+}
+
+/// A record, byte for byte.
+#[derive(Serialize)]
+pub(super) struct Content<'a> {
+    timestamp: String,
+    key: Option<Said>,
+    headers: Vec<Header<'a>>,
+    value: Option<Said>,
+}
+
+impl<'a> Content<'a> {
+    pub(super) fn of(record: &'a Record) -> Self {
+        let header = |(name, value): (&'a str, Option<&[u8]>)| Header { name, value: value.map(Said::of) };
+        Self {
+            timestamp: record.timestamp.to_string(),
+            key: record.key.as_deref().map(Said::of),
+            headers: record.headers.iter().map(header).collect(),
+            value: record.value.as_deref().map(Said::of),
+        }
+    }
+
+    /// Its lines for people.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let said = |said: &Option<Said>| said.as_ref().map_or("(none)".to_owned(), Said::to_line);
+        let mut lines = vec![format!("timestamp: {}", self.timestamp), format!("key: {}", said(&self.key))];
+        lines.extend(self.headers.iter().map(|header| format!("header {}: {}", header.name, said(&header.value))));
+        lines.push(format!("value: {}", said(&self.value)));
+        lines
+    }
+}
+
+/// A letter with its record.
+#[derive(Serialize)]
+pub(super) struct Whole<'a> {
+    #[serde(flatten)]
+    line: Line<'a>,
+    record: Content<'a>,
+}
+
+impl<'a> Whole<'a> {
+    pub(super) fn of(entry: &'a Entry) -> Self {
+        Self { line: Line::of(entry), record: Content::of(&entry.letter.record) }
+    }
+}
+
+/// Prints letters with their records. Ids are unique in a service, so there is one nearly always.
+pub(super) fn letters(entries: &[Entry], output: Output) -> Result<Exit, Coded> {
+    for entry in entries {
+        let whole = Whole::of(entry);
+        match output {
+            Output::Json => print_json(&whole)?,
+            Output::Table => print(text(&whole))?,
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn text(Whole { line, record }: &Whole<'_>) -> String {
+    let mut lines = vec![
+        format!("dead letter {}, round {}, {}", line.id, line.round, line.state.name()),
+        format!("service {}, handler {}", line.service, line.handler),
+        format!("from {}-{}@{}", line.topic, line.partition, line.offset),
+        format!("failed {} times, from {} to {}", line.attempts, line.first_failure, line.last_failure),
+        format!("{} ({}), fingerprint {}: {}", line.code, line.class, line.fingerprint, line.message),
+        format!("its key: {}", line.then),
+    ];
+    lines.extend(line.history.iter().map(|round| format!("before: {round}")));
+    lines.push(String::new());
+    lines.extend(record.lines());
+    lines.join("\n")
+}

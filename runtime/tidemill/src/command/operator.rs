@@ -1,0 +1,35 @@
+//! The command line for operators of any service, whose handlers need not be known.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::command::{DeadLetters, Parked, execute};
+
+/// Operates services, whatever they are made of. `--service NAME` says which one is meant.
+#[derive(Parser)]
+#[command(name = "tidemill", version, disable_help_subcommand = true)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Records that failed for good: list them, have them handled again, give them up.
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
+    /// Records that wait for a time or an operator: list them, let them go on, give them up.
+    #[command(subcommand)]
+    Parked(Parked),
+}
+
+/// The `main` of the program `tidemill`: `dead-letters` and `parked`, for any service.
+pub fn main() -> ExitCode {
+    execute(|program: Program| async {
+        match program.command {
+            Command::DeadLetters(command) => command.carry_out(Vec::new()).await,
+            Command::Parked(command) => command.carry_out(Vec::new()).await,
+        }
+    })
+}
