@@ -158,8 +158,8 @@ pub(crate) async fn work(shop: Shop) -> Result<Exit, Coded> {
         Some(Command::Report(options)) => report::report(options).await,
         Some(Command::Topics(Topics::Create(options))) => feed::create_topics(options).await,
         Some(Command::Topics(Topics::Check(options))) => feed::check_topics(options).await,
-        Some(Command::DeadLetters(command)) => command.carry_out(services::all()).await,
-        Some(Command::Parked(command)) => command.carry_out(services::all()).await,
+        Some(Command::DeadLetters(command)) => command.carry_out(services::ever()).await,
+        Some(Command::Parked(command)) => command.carry_out(services::ever()).await,
     }
 }
 

@@ -9,6 +9,11 @@ pub(crate) fn all(faults: Option<u64>) -> Vec<ServiceBuilder> {
     [orders::service(), inventory::service(), sales::service()].into_iter().chain(payments).collect()
 }
 
+/// All services that may have run somewhere, for questions about them.
+pub(crate) fn ever() -> Vec<ServiceBuilder> {
+    all(Some(0))
+}
+
 /// The services of these names, each once; all of them when no name is given. TM-0104 for a name that the shop does not have.
 pub(crate) fn named(names: &[String], faults: Option<u64>) -> Result<Vec<ServiceBuilder>, Coded> {
     let mut services = all(faults);
