@@ -11,6 +11,7 @@ mod misbehaving;
 mod own_crate;
 mod poison;
 mod process;
+mod redrive;
 mod refusals;
 mod registry;
 mod shop;
