@@ -71,7 +71,8 @@ impl Shard {
                 self.advance(cx, gathered, &lane)
             }
             lane => {
-                let queue = lane.as_ref().is_some_and(|lane| self.home.books.borrow().parking.holds(lane));
+                let holds = |lane: &LaneId| self.home.books.borrow().parking.holds(lane);
+                let queue = lane.as_ref().is_some_and(|lane| !is_planted(Bug::ParkedOvertaken) && holds(lane));
                 match self.launch(cx, gathered, waiting, queue)? {
                     Launched::Ended => {}
                     Launched::Pending => {
@@ -323,6 +324,6 @@ async fn parked(home: Home, slot: Slot) -> Result<Finished, Trouble> {
     let step = step_of(&home.env, way, &origin, &record);
     let mut unit = Unit::new(home, Made { origin, settles: Settles::Parked(slot), record, way });
     unit.own_id = Some(parked.own_id).filter(|id| !id.is_empty());
-    (unit.past, unit.redriven) = (parked.past, parked.redriven);
+    (unit.past, unit.redriven) = (parked.past.filter(|_| !is_planted(Bug::PastForgotten)), parked.redriven);
     Ok(run(unit, step).await)
 }

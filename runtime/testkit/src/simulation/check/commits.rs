@@ -259,7 +259,8 @@ impl<'a> Walk<'a> {
     fn check_done(&mut self, time: &str, who: &'a Who, position: &Position, done: &Done) {
         let group: &str = &who.group;
         if let Some(before) = self.before.get(&(group, position.clone())).filter(|before| !done.holds(before.offset)) {
-            let key = self.records.get(position).and_then(|record| record.key.as_deref()).map(shown).unwrap_or_default();
+            let key =
+                self.records.get(position).and_then(|record| record.key.as_deref()).map(shown).unwrap_or_default();
             let message = format!("{time}: {position} is done before {before}, an older record of key {key}");
             self.findings.add("I3", message);
         }
@@ -276,7 +277,8 @@ impl<'a> Walk<'a> {
                     self.findings.add("I1", format!("{position} was never done by {}", service.name));
                 } else if self.is_event(&service.name, position) && !durable.fates.knows(position) {
                     let name = &service.name;
-                    self.findings.add("I1", format!("nobody knows what became of {position}, which {name} says is done"));
+                    self.findings
+                        .add("I1", format!("nobody knows what became of {position}, which {name} says is done"));
                 }
             }
             durable.fates.check_end(&durable.state, service, self.findings);

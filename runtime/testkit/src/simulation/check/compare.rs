@@ -30,7 +30,8 @@ fn by_id(partitions: &[Vec<Stored>]) -> BTreeMap<&str, &Stored> {
 }
 
 fn compare_events(undisturbed: &Run, run: &Run, findings: &mut Findings) {
-    let by_operators = |topic: &Arc<str>| run.services.iter().any(|known| known.commands == *topic || known.operations == *topic);
+    let by_operators =
+        |topic: &Arc<str>| run.services.iter().any(|known| known.commands == *topic || known.operations == *topic);
     // What operators do, and how often, follows from what they see.
     for (topic, partitions) in run.topics.iter().filter(|(topic, _)| !by_operators(topic)) {
         let wanted = undisturbed.topics.get(topic).map(|partitions| by_id(partitions)).unwrap_or_default();

@@ -88,7 +88,8 @@ impl Fates {
         for position in fresh {
             if let Some(before) = (beside.before)(position).filter(|before| !self.settled.contains(before)) {
                 let time = taken.time;
-                findings.add("I3", format!("{time}: {position} is through before {before}, an older record of its key"));
+                findings
+                    .add("I3", format!("{time}: {position} is through before {before}, an older record of its key"));
             }
         }
         leaving.into_iter().chain(told.applied).chain(taken.done.iter().cloned()).collect()
@@ -110,7 +111,9 @@ impl Fates {
                 match change.value.as_ref().map(|value| parked(&change.key, value)) {
                     None if is_parked(&change.key) => gone.extend(self.parked.remove(&slot())),
                     None | Some(None) => {}
-                    Some(Some(Err(error))) => findings.add("I1", format!("{time}: {who} parks what cannot be read: {error}")),
+                    Some(Some(Err(error))) => {
+                        findings.add("I1", format!("{time}: {who} parks what cannot be read: {error}"))
+                    }
                     Some(Some(Ok(entry))) => {
                         let position = entry.position.clone();
                         let is_new = !entry.redriven && !taken.done.contains(&position);
@@ -137,7 +140,10 @@ impl Fates {
                 let round = self.open.get(&letter.id).map_or(1, |round| round + 1);
                 if letter.round != round {
                     let (origin, said) = (&letter.origin, letter.round);
-                    findings.add("I2", format!("{time}: the letter of {origin} says round {said}, and it is round {round}"));
+                    findings.add(
+                        "I2",
+                        format!("{time}: the letter of {origin} says round {said}, and it is round {round}"),
+                    );
                 }
                 self.open.insert(letter.id.clone(), letter.round);
                 self.origins.insert(letter.id.clone(), letter.origin.clone());
@@ -174,7 +180,8 @@ impl Fates {
         match (act.as_str(), became) {
             (_, Became::Applied) => {
                 if !beside.handled.iter().any(|handled| handled.to_string() == origin) {
-                    findings.add("I5", format!("{time}: {who} says that {origin} is applied, which it has not handled"));
+                    findings
+                        .add("I5", format!("{time}: {who} says that {origin} is applied, which it has not handled"));
                 }
                 told.applied.extend(letter.and_then(|letter| self.origins.get(&letter).cloned()));
             }
@@ -190,7 +197,10 @@ impl Fates {
         let time = taken.time;
         for letter in told.holds.iter().filter(|letter| !told.letters.contains(&letter.id)) {
             if !self.parked.values().any(|entry| entry.position == letter.origin) {
-                findings.add("I3", format!("{time}: the letter of {} says that its key is held, and it is not", letter.origin));
+                findings.add(
+                    "I3",
+                    format!("{time}: the letter of {} says that its key is held, and it is not", letter.origin),
+                );
             }
         }
         for entry in self.parked.values() {
