@@ -12,6 +12,10 @@ const LINES: &str = "60000";
 const LIVES: [Duration; 4] =
     [Duration::from_millis(5), Duration::from_millis(40), Duration::from_millis(15), Duration::from_millis(80)];
 
+fn words(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}
+
 /// How many letters are in this state.
 fn in_state(letters: &Value, state: &str) -> usize {
     let all = letters.as_array().expect("a list");
@@ -27,8 +31,6 @@ fn letters_redriven_after_a_fix_are_applied_once() {
     let on = |command: &[&'static str]| -> Vec<String> {
         command.iter().chain(&place).map(|word| (*word).to_owned()).collect()
     };
-    let words =
-        |arguments: &'_ [String]| -> Vec<&'_ str> { arguments.iter().map(String::as_str).collect::<Vec<&str>>() };
     let report = run_json(&shop, &words(&on(&["demo", "--faults", "7", "--lines", LINES, "--output", "json"])));
     let (orders, refused) = (report["orders"].as_u64(), report["faults"]["permanent"].as_u64());
     let refused = usize::try_from(refused.expect("a number")).expect("few");

@@ -10,6 +10,21 @@ pub(crate) struct Tick {
     pub(crate) n: u64,
 }
 
+/// What says it is a tick and cannot be read as one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
+#[event(name = "sim.tick", version = 1, topic = "ticks", key = key, codec = json)]
+pub(crate) struct Garbage {
+    pub(crate) key: String,
+    pub(crate) n: String,
+}
+
+/// What nobody expects among ticks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
+#[event(name = "sim.stranger", version = 1, topic = "ticks", key = key, codec = json)]
+pub(crate) struct Stranger {
+    pub(crate) key: String,
+}
+
 /// The same from another topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
 #[event(name = "sim.tock", version = 1, topic = "tocks", key = key, codec = json)]

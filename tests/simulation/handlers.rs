@@ -1,9 +1,12 @@
 //! The handlers of the workloads. What they keep follows from the events of their key alone.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tidemill_core::context::Context;
 use tidemill_core::handler::{Handler, HandlerError};
 use tidemill_core::state::{Cell, Map};
+use tidemill_core::time::Timestamp;
 
 use crate::events::{Bought, Counted, Emptied, Picked, Tick, Tock};
 
@@ -20,7 +23,7 @@ pub(crate) const KEPT: usize = 3;
 pub(crate) struct Counter;
 
 impl Counter {
-    async fn count(n: u64, cx: &mut Context<'_>) -> Result<u64, HandlerError> {
+    pub(crate) async fn count(n: u64, cx: &mut Context<'_>) -> Result<u64, HandlerError> {
         let mut history = cx.get(HISTORY).await?.unwrap_or_default();
         let count = cx.get(COUNT).await?.unwrap_or(0) + 1;
         history.push(n);
@@ -136,5 +139,49 @@ impl Handler<Emptied> for End {
 impl Handler<Picked> for End {
     async fn handle(&self, picked: &Picked, cx: &mut Context<'_>) -> Result<(), HandlerError> {
         Self::reach(picked.n, cx).await
+    }
+}
+
+/// How a tick fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fails {
+    /// Up to this attempt.
+    UpTo(u32),
+    /// Whenever it is tried, and trying again is of no use.
+    Permanently,
+}
+
+/// Counts what a key gets, and fails as the number says, after all its work is done.
+pub(crate) struct Unsteady(pub(crate) fn(u64) -> Fails);
+
+#[async_trait(?Send)]
+impl Handler<Tick> for Unsteady {
+    async fn handle(&self, tick: &Tick, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+        let count = Counter::count(tick.n, cx).await?;
+        cx.emit(Counted { key: tick.key.clone(), n: tick.n, count });
+        match self.0(tick.n) {
+            Fails::UpTo(attempt) if cx.attempt() <= attempt => Err(HandlerError::transient("not yet")),
+            Fails::UpTo(_) => Ok(()),
+            Fails::Permanently => Err(HandlerError::permanent("not ever")),
+        }
+    }
+}
+
+/// What [`Depending`] needs.
+pub(crate) const BANK: &str = "bank";
+/// When virtual time begins, in milliseconds since the epoch.
+const BEGIN: Timestamp = Timestamp::from_millis(1_704_067_200_000);
+/// From when on, and until when, by the wall clock, the bank is away.
+const AWAY: (Duration, Duration) = (Duration::from_secs(8), Duration::from_secs(18));
+
+/// As [`Unsteady`], and needs a bank.
+pub(crate) struct Depending(pub(crate) Unsteady);
+
+#[async_trait(?Send)]
+impl Handler<Tick> for Depending {
+    async fn handle(&self, tick: &Tick, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+        let is_away = (BEGIN + AWAY.0..BEGIN + AWAY.1).contains(&cx.now());
+        self.0.handle(tick, cx).await?;
+        if is_away { Err(HandlerError::unavailable(BANK, "the bank is closed")) } else { Ok(()) }
     }
 }

@@ -4,7 +4,9 @@
 //! `TIDEMILL_SIM_SEEDS` sets how many seeds run of each workload (64), `TIDEMILL_SIM_FROM` which is the first (0).
 
 mod events;
+mod failing;
 mod handlers;
+mod operators;
 mod planted;
 mod workloads;
 

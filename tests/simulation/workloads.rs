@@ -21,6 +21,7 @@ use tidemill_testkit::simulation::{Run, Simulation, Violation};
 
 use crate::events::{Bought, Counted, Emptied, Picked, Tick, Tock};
 use crate::handlers::{ByItem, ByShelf, COUNT, Counter, End, FAN, Fan, HISTORY, KEPT, Shelf};
+use crate::{failing, operators};
 
 /// Something to simulate.
 pub(crate) struct Workload {
@@ -38,9 +39,16 @@ pub(crate) const ALL: &[Workload] = &[
     Workload { name: "fan-out", simulation: fan_out },
     Workload { name: "two topics, upgraded", simulation: upgraded },
     Workload { name: "the shop", simulation: shop },
+    Workload { name: "keys that fail for a time", simulation: failing::unsteady },
+    Workload { name: "keys that fail for a time, in tight bounds", simulation: failing::tight },
+    Workload { name: "poison", simulation: failing::poisoned },
+    Workload { name: "a dependency that is away", simulation: failing::away },
+    Workload { name: "keys on hold", simulation: operators::held },
+    Workload { name: "partitions on hold", simulation: operators::held_in_order },
+    Workload { name: "redrives", simulation: operators::redriven },
 ];
 
-fn ticks(count: u64, keys: u64) -> impl Iterator<Item = Tick> {
+pub(crate) fn ticks(count: u64, keys: u64) -> impl Iterator<Item = Tick> {
     (0..count).map(move |n| Tick { key: format!("key-{}", n * n % keys), n })
 }
 
@@ -53,7 +61,7 @@ fn counting() -> ServiceBuilder {
 }
 
 /// Handlers that take too long are given up well before the run is over.
-fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits { handler_timeout: Duration::from_secs(6), ..Limits::default() }
 }
 
@@ -155,7 +163,7 @@ fn order_lines(lines: u64) -> Vec<Record> {
 }
 
 /// The cells of a service with their keys.
-fn cells<T: DeserializeOwned>(run: &Run, service: &str, cell: Cell<T>) -> BTreeMap<String, T> {
+pub(crate) fn cells<T: DeserializeOwned>(run: &Run, service: &str, cell: Cell<T>) -> BTreeMap<String, T> {
     let mut found = BTreeMap::new();
     for (key, value) in run.states[service].iter().flatten() {
         let place = ScopeKey::parse(key).expect("a state key");
@@ -177,7 +185,7 @@ fn fed(run: &Run, topic: &str) -> BTreeMap<String, Vec<u64>> {
     fed
 }
 
-fn broken(invariant: &'static str, message: String) -> Violation {
+pub(crate) fn broken(invariant: &'static str, message: String) -> Violation {
     Violation { invariant, message }
 }
 

@@ -42,6 +42,26 @@ pub enum Bug {
     OutputsSurviveRestart,
     /// The commit of what trickles in is not waited for.
     AlarmForgotten,
+    /// What a handler needs is away, and that counts as its failure.
+    AwaySpendsAttempts,
+    /// A record becomes a dead letter, and the letter is not written.
+    LetterForgotten,
+    /// A key whose dead letter holds it goes on.
+    HoldForgotten,
+    /// A dead letter whose record had its effects stays open.
+    LetterLeftOpen,
+    /// A redrive does not ask whether its letter is still open when its turn comes.
+    RedriveUnchecked,
+    /// A new record of a key does not wait behind those that are parked.
+    ParkedOvertaken,
+    /// What is parked is not found again after a start.
+    ParkedForgotten,
+    /// A parked record that was handled stays where it is durable.
+    ParkedStays,
+    /// A parked record begins its attempts from the first.
+    PastForgotten,
+    /// Nobody wakes up for a parked record.
+    DueForgotten,
 }
 
 /// Whether a bug is planted on this thread.
@@ -82,7 +102,7 @@ mod switch {
 
     impl Bug {
         /// All of them.
-        pub const ALL: [Self; 18] = [
+        pub const ALL: [Self; 28] = [
             Self::ProgressBeforeState,
             Self::UndoneForgotten,
             Self::RevokeForgotten,
@@ -101,6 +121,16 @@ mod switch {
             Self::ResumeForgotten,
             Self::OutputsSurviveRestart,
             Self::AlarmForgotten,
+            Self::AwaySpendsAttempts,
+            Self::LetterForgotten,
+            Self::HoldForgotten,
+            Self::LetterLeftOpen,
+            Self::RedriveUnchecked,
+            Self::ParkedOvertaken,
+            Self::ParkedForgotten,
+            Self::ParkedStays,
+            Self::PastForgotten,
+            Self::DueForgotten,
         ];
     }
 }

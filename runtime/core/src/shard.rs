@@ -141,7 +141,7 @@ impl Shard {
         if self.paused || self.leaves {
             return None;
         }
-        let due = self.home.books.borrow().parking.next_due();
+        let due = self.home.books.borrow().parking.next_due().filter(|_| !is_planted(Bug::DueForgotten));
         let rests = self.resting.keys().any(|rest| matches!(rest, Rest::Away(_)));
         let probe = rests.then(|| self.home.env.dependencies.next_probe()).flatten();
         due.into_iter().chain(probe).min()

@@ -21,6 +21,7 @@ mod chaos;
 mod check;
 mod fault;
 mod ledger;
+mod operator;
 mod report;
 mod run;
 mod shrink;
@@ -46,6 +47,7 @@ use crate::reading::at_once;
 pub use check::Violation;
 pub use fault::{Fault, Planned, Ruling, Trick};
 pub use ledger::{Attempted, Entry, Out, Part, Who};
+pub use operator::{Act, Scene};
 pub use report::Report;
 pub use run::{Known, Run, Stored};
 
@@ -59,12 +61,15 @@ const INSTANCES: u32 = 2;
 const HORIZON: Duration = Duration::from_secs(30);
 /// How long an owner has for giving partitions up.
 const DRAIN: Duration = Duration::from_secs(4);
+/// How long an operator is away between two looks, while events are fed.
+const OPERATOR_AWAY: Duration = Duration::from_secs(2);
 /// The most faults of one run.
 const MOST_FAULTS: u64 = 24;
 
 type Build = Box<dyn Fn() -> ServiceBuilder>;
 type Feed = Box<dyn Fn(&mut Publisher, &str, &dyn Clock) -> Result<(), Coded>>;
 type Declare = Box<dyn Fn(&mut Publisher)>;
+type Operates = Box<dyn Fn(&Scene<'_>) -> Vec<Act>>;
 type Check = Box<dyn Fn(&Run) -> Vec<Violation>>;
 
 /// One service of a simulation.
@@ -90,6 +95,7 @@ struct Setup {
     drain: Duration,
     declares: Vec<(TypeId, Declare)>,
     feeds: Vec<Feed>,
+    operator: Option<Operates>,
     /// What is done before each run.
     resets: Vec<Box<dyn Fn()>>,
     watches: Vec<(String, Box<dyn Fn() -> String>)>,
@@ -118,6 +124,7 @@ impl Simulation {
             drain: DRAIN,
             declares: Vec::new(),
             feeds: Vec::new(),
+            operator: None,
             resets: Vec::new(),
             watches: Vec::new(),
         };
@@ -173,6 +180,13 @@ impl Simulation {
     /// Feeds events, behind those fed before.
     pub fn feed_all<E: Event>(self, events: impl IntoIterator<Item = E>) -> Self {
         events.into_iter().fold(self, Self::feed)
+    }
+
+    /// Has an operator look at the services every few seconds, and publish what this answers. When everything else is done, the
+    /// operator looks again until there is nothing to do.
+    pub fn operated(mut self, acts: impl Fn(&Scene<'_>) -> Vec<Act> + 'static) -> Self {
+        self.setup.operator = Some(Box::new(acts));
+        self
     }
 
     /// Does this before each run: sets back what handlers change outside of the context.

@@ -77,7 +77,8 @@ impl Shard {
                 self.advance(cx, gathered, &lane)
             }
             lane => {
-                let queue = lane.as_ref().is_some_and(|lane| self.home.books.borrow().parking.holds(lane));
+                let holds = |lane: &LaneId| self.home.books.borrow().parking.holds(lane);
+                let queue = lane.as_ref().is_some_and(|lane| !is_planted(Bug::ParkedOvertaken) && holds(lane));
                 match self.launch(cx, gathered, waiting, queue)? {
                     Launched::Ended => {}
                     Launched::Pending => {
@@ -330,6 +331,7 @@ async fn parked(home: Home, lane: LaneId, slot: Slot) -> Result<Finished, Troubl
     let step = step_of(&home.env, way, &origin, &record);
     let mut unit = Unit::new(home, Made { origin, settles: Settles::Parked(slot), record, way });
     unit.own_id = Some(parked.own_id).filter(|id| !id.is_empty());
-    (unit.past, unit.redriven, unit.parked_in) = (parked.past, parked.redriven, Some(lane));
+    let past = parked.past.filter(|_| !is_planted(Bug::PastForgotten));
+    (unit.past, unit.redriven, unit.parked_in) = (past, parked.redriven, Some(lane));
     Ok(run(unit, step).await)
 }

@@ -6,6 +6,7 @@ use crate::code::{Code, Coded};
 use crate::failure::{Cause, ErrorClass, Then};
 use crate::handler::{Class, Failure};
 use crate::parking::Past;
+use crate::planted::{Bug, is_planted};
 use crate::record::Position;
 use crate::service::{Registered, Way};
 use crate::time::Timestamp;
@@ -93,7 +94,7 @@ type Classified = (ErrorClass, Coded, String);
 fn unavailable(unit: &Unit, dependency: &str, message: &str) -> Result<Classified, Box<Verdict>> {
     let (env, registered) = (&unit.home.env, unit.registered());
     let declared = env.dependencies.place(dependency).filter(|place| registered.needs.contains(place));
-    let Some(place) = declared else {
+    let Some(place) = declared.filter(|_| !is_planted(Bug::AwaySpendsAttempts)) else {
         let said = format!("{message} (the handler does not declare .needs({dependency:?}))");
         return Ok((ErrorClass::Transient, failed(unit, &said), said));
     };

@@ -16,6 +16,7 @@ use crate::letters::{self, MOST_ROUNDS, Open, Round, letter_suffix};
 use crate::limits::WhenFull;
 use crate::outputs::Address;
 use crate::parking::{Parked, Past, Redriven, Slot, Waits, lane_key};
+use crate::planted::{Bug, is_planted};
 use crate::ports::{Answer, Disposition};
 use crate::retry::COMMIT_RETRY;
 use crate::time::Timestamp;
@@ -149,7 +150,7 @@ pub(super) fn is_refused(unit: &Unit) -> bool {
     let Some(redriven) = &unit.redriven else { return false };
     let books = unit.home.books.borrow();
     let open = EventId::parse(&redriven.letter).and_then(|id| books.letters.get(id).map(|open| open.round));
-    open != Some(redriven.round)
+    open != Some(redriven.round) && !is_planted(Bug::RedriveUnchecked)
 }
 
 /// Adds to an attempt that succeeded what follows from it: it is parked no more, and its letter is closed.
@@ -162,7 +163,9 @@ pub(super) fn conclude(unit: &mut Unit) {
     if unit.home.books.borrow().letters.get(id).is_none() {
         return;
     }
-    unit.close(id);
+    if !is_planted(Bug::LetterLeftOpen) {
+        unit.close(id);
+    }
     let operation = match unit.redriven.clone() {
         Some(Redriven { order, .. }) => Operation::of(&order, "redrive", Became::Applied, unit.now),
         None => {
@@ -248,7 +251,9 @@ impl Unit {
 
     pub(super) fn remove(&mut self, slot: &Slot) {
         let (lane, number) = (self.lane(), slot.number);
-        self.kept.push((slot.lane.clone(), slot.suffix(), None));
+        if !is_planted(Bug::ParkedStays) {
+            self.kept.push((slot.lane.clone(), slot.suffix(), None));
+        }
         self.entered.push(Entered::Gone { lane, number });
     }
 
@@ -281,7 +286,9 @@ impl Unit {
         let partition = self.home.shard % env.output_topics[usize::from(topic)].partitions;
         let address = Address { topic, partition, timestamp: self.record.timestamp };
         let bytes = self.outputs.bytes();
-        letters::write(&self.record, &round, env.service.letter_headers, address, &mut self.outputs);
+        if !is_planted(Bug::LetterForgotten) {
+            letters::write(&self.record, &round, env.service.letter_headers, address, &mut self.outputs);
+        }
         self.check_size(topic, bytes).map_err(|error| Coded::new(Code::EFFECTS_REFUSED, error.to_string()))?;
         let cause = &past.cause;
         let at = Timestamp::from_millis(past.last);
@@ -295,8 +302,10 @@ impl Unit {
             self.report(Operation { letter: Some(letter), detail: format!("round {number}"), ..operation });
         }
         match then {
-            Then::Hold => self.put(Waits::Held { letter: id.to_string() }, past.clone()),
-            Then::Continue | Then::Stop => self.leave(),
+            Then::Hold if !is_planted(Bug::HoldForgotten) => {
+                self.put(Waits::Held { letter: id.to_string() }, past.clone())
+            }
+            _ => self.leave(),
         }
         Ok(())
     }

@@ -5,6 +5,8 @@ mod attempts;
 mod commits;
 mod compare;
 mod ends;
+mod fates;
+mod parked;
 mod progress;
 
 use std::fmt;
@@ -12,6 +14,7 @@ use std::fmt;
 use super::run::Run;
 
 pub(crate) use compare::compare;
+pub(in crate::simulation) use parked::waiting;
 
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -61,6 +61,10 @@ pub struct Out {
     pub id: Option<String>,
     /// The id of the event that caused it, if its headers name one.
     pub cause: Option<String>,
+    /// All of its headers.
+    pub headers: Headers,
+    /// Its value.
+    pub value: Option<Vec<u8>>,
 }
 
 /// How an attempt ended.
@@ -94,6 +98,8 @@ pub enum Entry {
     Commit { who: Who, number: u64, parts: Vec<Part>, outputs: Vec<Out> },
     /// The commit of this number took effect.
     Took { number: u64 },
+    /// An operator published this.
+    Operated { target: TopicPartition, id: Option<String> },
     /// A fault happened.
     Spent { fault: Fault, to: String },
     /// An instance was stopped or ended by itself.
@@ -146,6 +152,8 @@ pub(crate) fn described(batch: &CommitBatch) -> (Vec<Part>, Vec<Out>) {
             key: output.key.map(<[u8]>::to_vec),
             id: headers.text(headers::ID).map(str::to_owned),
             cause: headers.text(headers::CAUSATION_ID).map(str::to_owned),
+            value: output.value.map(<[u8]>::to_vec),
+            headers,
         }
     });
     (parts.collect(), outputs.collect())

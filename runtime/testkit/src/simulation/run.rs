@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidemill_core::headers;
+use tidemill_core::headers::{self, Headers};
 use tidemill_core::ports::{Broker, Entry as StateEntry};
 use tidemill_core::record::Record;
 use tidemill_core::service::Service;
@@ -27,8 +27,17 @@ pub struct Stored {
     pub source: Option<String>,
     /// The id of the event that caused it, if its headers name one.
     pub cause: Option<String>,
+    /// All of its headers.
+    pub headers: Headers,
     /// Its value.
     pub value: Option<Vec<u8>>,
+}
+
+impl Stored {
+    /// The type that its headers name, if they do.
+    pub fn event(&self) -> Option<&str> {
+        self.headers.text(headers::TYPE)
+    }
 }
 
 /// A service of a run, as the checkers have to know it.
@@ -36,8 +45,14 @@ pub struct Stored {
 pub struct Known {
     /// Its name, and its group's.
     pub name: Arc<str>,
-    /// The topics it reads.
+    /// The topics it reads, that of its operators' commands among them.
     pub inputs: Vec<Arc<str>>,
+    /// The topic of its dead letters.
+    pub letters: Arc<str>,
+    /// The topic of its operators' commands.
+    pub commands: Arc<str>,
+    /// The topic that tells what became of them.
+    pub operations: Arc<str>,
     /// The most attempts that may be under way at once beside one for each shard.
     pub in_flight: usize,
     /// The most records of one partition that may be taken and not done.
@@ -96,9 +111,13 @@ impl Run {
 
 fn known(service: &Service) -> Known {
     let limits = service.limits();
+    let [letters, commands, operations] = service.own_topics().map(|(topic, _)| Arc::clone(topic));
     Known {
         name: Arc::clone(service.name()),
         inputs: service.input_topics().cloned().collect(),
+        letters,
+        commands,
+        operations,
         in_flight: limits.in_flight,
         undone: limits.undone,
     }
@@ -112,6 +131,7 @@ fn stored(record: &Record) -> Stored {
         id: text(headers::ID),
         source: text(headers::SOURCE),
         cause: text(headers::CAUSATION_ID),
+        headers: record.headers.clone(),
         value: record.value.as_deref().map(<[u8]>::to_vec),
     }
 }

@@ -7,17 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_core::code::Coded;
+use tidemill_core::headers;
+use tidemill_core::outputs::{Address, Outputs};
 use tidemill_core::ports::Broker;
 use tidemill_core::publisher::Publisher;
 use tidemill_core::service::Service;
+use tidemill_core::state::runtime_range;
 use tidemill_core::worker::Left;
 use tidemill_embedded::{Embedded, Settings};
 
 use super::chaos::Chaos;
+use super::check::waiting;
 use super::fault::{Fault, Planned, below};
 use super::ledger::Entry;
+use super::operator::{Act, Scene};
 use super::run::Run;
-use super::{SOURCE, Setup};
+use super::{OPERATOR_AWAY, SOURCE, Setup};
 use crate::fakes::{Executor, Seeded, VirtualClock};
 use crate::reading::at_once;
 use instances::{Instance, State};
@@ -25,6 +30,8 @@ use instances::{Instance, State};
 /// How long the services have to be done with everything after the last fault: handlers that hang meet their time-outs, drains
 /// end, refused commits are tried again.
 const PATIENCE: Duration = Duration::from_mins(4);
+/// How often an operator may find something to do when everything else is done.
+const MOST_LAST_LOOKS: u32 = 64;
 /// Polls without a moment's sleep between them after which the tasks are said to spin.
 const MOST_POLLS_AT_ONCE: u32 = 100_000;
 
@@ -38,6 +45,8 @@ enum Action {
     Fault(Fault),
     Start(usize),
     Resume(usize),
+    /// An operator looks at the services.
+    Operate,
     /// One instance of the newer version joins those of a service.
     Upgrade(usize),
     /// The older instances of a service leave.
@@ -60,6 +69,19 @@ pub(super) struct World<'s> {
     at_polls: Vec<(u32, Fault)>,
     publisher: Publisher,
     published: usize,
+    /// How often the operator has looked.
+    looks: u64,
+    /// How long the services have to be done with everything after the last fault.
+    patience: Duration,
+}
+
+/// How far the wall clock is set back in all: what is parked until a time waits so much longer.
+fn set_back(faults: &[Planned]) -> Duration {
+    let back = faults.iter().map(|planned| match planned.fault {
+        Fault::Clock(millis) if millis < 0 => Duration::from_millis(millis.unsigned_abs()),
+        _ => Duration::ZERO,
+    });
+    back.sum()
 }
 
 impl<'s> World<'s> {
@@ -82,6 +104,8 @@ impl<'s> World<'s> {
             planned: 0,
             at_polls: Vec::new(),
             published: 0,
+            looks: 0,
+            patience: PATIENCE + set_back(faults),
         };
         world.make_topics();
         setup.declares.iter().for_each(|(_, declare)| declare(&mut world.publisher));
@@ -92,6 +116,7 @@ impl<'s> World<'s> {
         }
         world.plan_feeds();
         world.plan_upgrades();
+        world.plan_operator();
         for planned in faults {
             world.at(Duration::from_millis(planned.at), Action::Fault(planned.fault));
         }
@@ -147,6 +172,15 @@ impl<'s> World<'s> {
         }
     }
 
+    fn plan_operator(&mut self) {
+        if self.setup.operator.is_some() {
+            let looks = self.setup.horizon.as_millis() / OPERATOR_AWAY.as_millis();
+            for look in 1..=u32::try_from(looks).expect("a horizon within the age of the world") {
+                self.at(OPERATOR_AWAY * look, Action::Operate);
+            }
+        }
+    }
+
     /// Runs to the end: everything is fed, nothing goes wrong any more, and the services had time to be done.
     pub(super) fn run(mut self) -> Run {
         let settled = self.until_settled();
@@ -157,7 +191,7 @@ impl<'s> World<'s> {
 
     fn until_settled(&mut self) -> bool {
         let calm_from = self.actions.last_key_value().map_or(Duration::ZERO, |((time, _), _)| *time);
-        let mut is_calm = false;
+        let (mut is_calm, mut last_looks) = (false, 0);
         loop {
             if !self.let_run() {
                 return false;
@@ -168,12 +202,19 @@ impl<'s> World<'s> {
                 self.at_polls.clear();
             }
             if self.actions.is_empty() && self.is_done() {
-                return true;
+                if !self.operate(true) {
+                    return true;
+                }
+                last_looks += 1;
+                if last_looks > MOST_LAST_LOOKS {
+                    return false;
+                }
+                continue;
             }
             let alarm = self.clock.next_alarm();
             let action = self.actions.first_key_value().map(|((time, _), _)| time.saturating_sub(self.clock.passed()));
             let Some(wait) = alarm.into_iter().chain(action).min() else { return false };
-            if self.clock.passed() + wait > calm_from + PATIENCE {
+            if self.clock.passed() + wait > calm_from + self.patience {
                 return false;
             }
             self.clock.advance(wait);
@@ -230,6 +271,7 @@ impl<'s> World<'s> {
                 Action::Start(instance) => self.start(instance),
                 Action::Resume(instance) => self.instances[instance].paused = false,
                 Action::Fault(fault) => self.disturb(fault),
+                Action::Operate => drop(self.operate(false)),
                 Action::Upgrade(service) => self.add_instance(service, true),
                 Action::Retire(service) => self.retire(service),
             }
@@ -243,6 +285,25 @@ impl<'s> World<'s> {
         }
         at_once(self.publisher.flush()).expect("`memory:` takes everything");
         self.published = upto;
+    }
+
+    /// Lets the operator look, and publishes what is wanted. Tells whether anything is.
+    fn operate(&mut self, is_last: bool) -> bool {
+        let Some(operator) = &self.setup.operator else { return false };
+        let (broker, partitions, looks) = (&*self.broker, self.setup.partitions, self.looks);
+        let scene = Scene { broker, clock: &self.clock, chance: &self.chance, partitions, looks, is_last };
+        let acts = operator(&scene);
+        self.looks += 1;
+        let topics: Vec<Arc<str>> = acts.iter().map(|act| Arc::clone(&act.target.topic)).collect();
+        let mut outputs = Outputs::new(topics.into());
+        for (topic, Act { target, record }) in (0..).zip(&acts) {
+            let address = Address { topic, partition: target.partition, timestamp: record.timestamp };
+            outputs.push_raw(address, record.key.as_deref(), &record.headers, record.value.as_deref());
+            let id = record.headers.text(headers::ID).map(str::to_owned);
+            self.chaos.ledger.push(Entry::Operated { target: target.clone(), id });
+        }
+        at_once(self.broker.publish(outputs)).expect("`memory:` takes everything");
+        !acts.is_empty()
     }
 
     fn disturb(&mut self, fault: Fault) {
@@ -278,6 +339,15 @@ impl<'s> World<'s> {
         }
     }
 
+    /// Whether anything is parked that will be handled without an operator.
+    fn has_waiting(&self, service: &Service) -> bool {
+        (0..self.setup.partitions).any(|shard| {
+            let read = at_once(self.broker.state(service.name(), shard, &runtime_range(), usize::MAX));
+            let entries = read.expect("`memory:` can be read");
+            !waiting(entries.iter().map(|(key, value)| (key, value))).is_empty()
+        })
+    }
+
     /// Whether every service has done and committed everything, and nobody is away.
     fn is_done(&self) -> bool {
         let everybody_runs = self.instances.iter().all(|instance| match instance.state {
@@ -288,7 +358,7 @@ impl<'s> World<'s> {
             && self.services.iter().all(|service| {
                 let topics: Vec<Arc<str>> = service.input_topics().cloned().collect();
                 let lag = at_once(self.broker.lag(service.name(), &topics));
-                lag.expect("the topics are there").iter().all(|lag| lag.records == 0)
+                lag.expect("the topics are there").iter().all(|lag| lag.records == 0) && !self.has_waiting(service)
             })
     }
 }

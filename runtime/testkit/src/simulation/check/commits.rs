@@ -1,5 +1,5 @@
-//! Commits: what they make durable was handled (I5) by the owner (I6), once (I2), in the order of keys (I3), with its
-//! outputs (I4), and in the end everything is done (I1) within the bounds (I10).
+//! Commits: what they make durable was handled, parked or dead-lettered (I5) by the owner (I6), once (I2), in the order of keys
+//! (I3), with its outputs (I4), and in the end everything is done (I1) within the bounds (I10).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,16 +8,19 @@ use bytes::Bytes;
 use tidemill_core::ports::LogEvent;
 use tidemill_core::record::{Position, TopicPartition};
 
+use super::fates::{Beside, Fates, Taken};
+use super::parked::{letter, parked};
 use super::progress::Done;
 use super::{Findings, shown};
 use crate::simulation::ledger::{Attempted, Entry, Out, Part, Who};
-use crate::simulation::run::Run;
+use crate::simulation::run::{Run, Stored};
 
 /// What is durable of one service.
 #[derive(Default)]
 struct Durable {
     done: BTreeMap<TopicPartition, Done>,
     state: BTreeMap<(u32, Bytes), Bytes>,
+    fates: Fates,
 }
 
 /// A commit that was given to the port.
@@ -30,10 +33,12 @@ struct Given<'a> {
 struct Walk<'a> {
     run: &'a Run,
     findings: &'a mut Findings,
-    /// The records by their place: key and id.
-    records: BTreeMap<Position, (Option<&'a [u8]>, Option<&'a str>)>,
+    /// The records by their place.
+    records: BTreeMap<Position, &'a Stored>,
     /// Which handler of a service took a record.
-    handlers: BTreeMap<(&'a str, &'a Position), &'a str>,
+    handlers: BTreeMap<(&'a str, Position), String>,
+    /// The event types that handlers of a service take from a topic.
+    events: BTreeSet<(&'a str, Arc<str>, Option<&'a str>)>,
     /// The record before in the same lane.
     before: BTreeMap<(&'a str, Position), Position>,
     durable: BTreeMap<Arc<str>, Durable>,
@@ -51,6 +56,7 @@ pub(super) fn check(run: &Run, findings: &mut Findings) {
         findings,
         records: records(run),
         handlers: BTreeMap::new(),
+        events: BTreeSet::new(),
         before: BTreeMap::new(),
         durable: BTreeMap::new(),
         wanted: BTreeMap::new(),
@@ -67,13 +73,13 @@ pub(super) fn check(run: &Run, findings: &mut Findings) {
     walk.check_end();
 }
 
-fn records(run: &Run) -> BTreeMap<Position, (Option<&[u8]>, Option<&str>)> {
+fn records(run: &Run) -> BTreeMap<Position, &Stored> {
     let mut all = BTreeMap::new();
     for (topic, partitions) in &run.topics {
         for (number, records) in (0..).zip(partitions) {
             for record in records {
                 let place = TopicPartition::new(Arc::clone(topic), number).at(record.offset);
-                all.insert(place, (record.key.as_deref(), record.id.as_deref()));
+                all.insert(place, record);
             }
         }
     }
@@ -84,17 +90,39 @@ impl<'a> Walk<'a> {
     /// Which handler takes which record, and which record comes before it in its lane.
     fn learn_lanes(&mut self) {
         for (_, entry) in &self.run.ledger {
-            if let Entry::Attempt { who, handler, position, .. } = entry {
-                self.handlers.insert((&who.group, position), handler);
+            match entry {
+                Entry::Attempt { who, handler, position, .. } => {
+                    self.handlers.insert((&who.group, position.clone()), handler.clone());
+                }
+                Entry::Commit { who, parts, outputs, .. } => {
+                    for change in parts.iter().flat_map(|part| &part.changes) {
+                        let entry = change.value.as_ref().and_then(|value| parked(&change.key, value));
+                        if let Some(Ok(entry)) = entry {
+                            self.handlers.insert((&who.group, entry.position), entry.handler);
+                        }
+                    }
+                    for letter in outputs.iter().filter_map(|output| letter(&output.headers)) {
+                        self.handlers.insert((&who.group, letter.origin), letter.handler);
+                    }
+                }
+                _ => {}
             }
         }
         let mut last: BTreeMap<(&str, &str, &TopicPartition, &[u8]), &Position> = BTreeMap::new();
         for ((group, position), handler) in &self.handlers {
-            let Some((Some(key), _)) = self.records.get(*position) else { continue };
+            let Some(record) = self.records.get(position) else { continue };
+            self.events.insert((group, Arc::clone(&position.source.topic), record.event()));
+            let Some(key) = record.key.as_deref() else { continue };
             if let Some(before) = last.insert((group, handler, &position.source, key), position) {
-                self.before.insert((group, (*position).clone()), before.clone());
+                self.before.insert((group, position.clone()), before.clone());
             }
         }
+    }
+
+    /// Whether a record is of a type that some handler of the service takes.
+    fn is_event(&self, group: &str, position: &Position) -> bool {
+        let event = self.records.get(position).and_then(|record| record.event());
+        self.events.contains(&(group, Arc::clone(&position.source.topic), event))
     }
 
     fn see(&mut self, time: &str, entry: &'a Entry) {
@@ -146,7 +174,7 @@ impl<'a> Walk<'a> {
     /// A commit took effect.
     fn take(&mut self, time: &str, given: &Given<'a>) {
         let (who, group) = (given.who, &given.who.group);
-        let mut causes = BTreeSet::new();
+        let mut newly = BTreeSet::new();
         for part in given.parts {
             for (partition, stored) in &part.progress {
                 let Some(done) = Done::read(stored) else {
@@ -162,8 +190,8 @@ impl<'a> Walk<'a> {
                 self.check_bound(time, who, partition, &done);
                 for offset in done.since(&before) {
                     let position = partition.at(offset);
-                    causes.extend(self.records.get(&position).and_then(|(_, id)| *id));
                     self.check_done(time, who, &position, &done);
+                    newly.insert(position);
                 }
             }
             let durable = self.durable.entry(Arc::clone(group)).or_default();
@@ -175,17 +203,46 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+        let units = self.follow(time, given, newly);
+        let id_of = |position: &Position| self.records.get(position).and_then(|record| record.id.as_deref());
+        let causes: BTreeSet<&str> = units.iter().filter_map(id_of).collect();
+        let service = self.run.services.iter().find(|service| service.name == *group);
         for output in given.outputs {
+            let topic = &output.target.topic;
             if let Some(id) = &output.id {
-                *self.took.entry((Arc::clone(&output.target.topic), id)).or_default() += 1;
+                *self.took.entry((Arc::clone(topic), id)).or_default() += 1;
+            }
+            // A dead letter tells of its record's own cause.
+            if service.is_some_and(|service| service.letters == *topic) {
+                continue;
             }
             if let Some(cause) = output.cause.as_deref().filter(|cause| !causes.contains(cause)) {
-                let topic = &output.target.topic;
                 let message =
                     format!("{time}: {who} emits to {topic} because of {cause}, whose unit is not in that commit");
                 self.findings.add("I4", message);
             }
         }
+    }
+
+    /// What became of the records of a commit. Tells whose units may be in it.
+    fn follow(&mut self, time: &str, given: &Given<'a>, done: BTreeSet<Position>) -> Vec<Position> {
+        let (who, group) = (given.who, &given.who.group);
+        let Some(service) = self.run.services.iter().find(|service| service.name == *group) else { return Vec::new() };
+        let mut fates = std::mem::take(&mut self.durable.entry(Arc::clone(group)).or_default().fates);
+        let taken = Taken { time, who, parts: given.parts, outputs: given.outputs, done };
+        let handled = self.handled.remove(who).unwrap_or_default();
+        let beside = Beside {
+            service,
+            handled: &handled,
+            is_event: &|position| self.is_event(group, position),
+            before: &|position| self.before.get(&(group.as_ref(), position.clone())).cloned(),
+        };
+        let mut findings = Findings::default();
+        let units = fates.take(&taken, &beside, &mut findings);
+        self.findings.0.append(&mut findings.0);
+        self.handled.insert(who, handled);
+        self.durable.entry(Arc::clone(group)).or_default().fates = fates;
+        units
     }
 
     fn check_bound(&mut self, time: &str, who: &Who, partition: &TopicPartition, done: &Done) {
@@ -198,15 +255,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A record became done: it was handled, and so was the one before it in its lane.
+    /// A record became done, and so was the one before it in its lane.
     fn check_done(&mut self, time: &str, who: &'a Who, position: &Position, done: &Done) {
         let group: &str = &who.group;
-        let was_tried = self.handlers.contains_key(&(group, position));
-        if was_tried && !self.handled.get(who).is_some_and(|handled| handled.contains(position)) {
-            self.findings.add("I5", format!("{time}: {who} says that {position} is done, which it has not handled"));
-        }
         if let Some(before) = self.before.get(&(group, position.clone())).filter(|before| !done.holds(before.offset)) {
-            let key = self.records.get(position).and_then(|(key, _)| *key).map(shown).unwrap_or_default();
+            let key =
+                self.records.get(position).and_then(|record| record.key.as_deref()).map(shown).unwrap_or_default();
             let message = format!("{time}: {position} is done before {before}, an older record of key {key}");
             self.findings.add("I3", message);
         }
@@ -221,8 +275,13 @@ impl<'a> Walk<'a> {
             {
                 if !durable.done.get(&position.source).is_some_and(|done| done.holds(position.offset)) {
                     self.findings.add("I1", format!("{position} was never done by {}", service.name));
+                } else if self.is_event(&service.name, position) && !durable.fates.knows(position) {
+                    let name = &service.name;
+                    self.findings
+                        .add("I1", format!("nobody knows what became of {position}, which {name} says is done"));
                 }
             }
+            durable.fates.check_end(&durable.state, service, self.findings);
             let there = self.run.states.get(&service.name).into_iter().flatten();
             let there = (0..).zip(there).flat_map(|(shard, entries)| {
                 entries.iter().map(move |(key, value)| ((shard, key.clone()), value.clone()))

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use tidemill_core::code::Code;
 
 use super::Findings;
+use super::parked::letter;
 use crate::simulation::fault::{Fault, Ruling, Trick};
 use crate::simulation::ledger::{Attempted, Entry, Who};
 use crate::simulation::run::Run;
@@ -60,15 +61,21 @@ fn check_stops(run: &Run, findings: &mut Findings) {
     }
 }
 
-/// An event stands once in its topic.
+/// An event stands once in its topic, but for what an operator put there again; a dead letter once for each round.
 fn check_copies(run: &Run, findings: &mut Findings) {
     for (topic, partitions) in &run.topics {
+        let of_letters = run.services.iter().any(|service| service.letters == *topic);
         let mut seen = BTreeMap::new();
         for record in partitions.iter().flatten() {
             let Some(id) = &record.id else { continue };
-            let count = seen.entry((&record.source, id)).or_insert(0);
+            let letter = letter(&record.headers).filter(|_| of_letters).map(|letter| (letter.id, letter.round));
+            let count = seen.entry((&record.source, id, letter)).or_insert(0);
             *count += 1;
-            if *count == 2 {
+            let operated = run.ledger.iter().filter(|(_, entry)| match entry {
+                Entry::Operated { target, id: Some(again) } => target.topic == *topic && again == id,
+                _ => false,
+            });
+            if *count > 1 && *count > 1 + operated.count() {
                 let cause = record.cause.as_deref().unwrap_or("nothing");
                 findings.add("I2", format!("event {id}, caused by {cause}, stands more than once in topic {topic}"));
             }
