@@ -267,6 +267,12 @@ impl Guard {
         }
     }
 
+    /// Whether nothing begins before what was done is durable.
+    pub(crate) fn presses(&self) -> bool {
+        let is_full = self.is_careful() || self.ends > 0 && self.begun >= FEW;
+        matches!(self.phase, Phase::Written { .. }) || self.phase == Phase::Durable && is_full
+    }
+
     /// Whether the mark has to be removed before the shard goes; not while it is on its way.
     pub(crate) fn has_to_go(&self) -> bool {
         self.phase == Phase::Durable

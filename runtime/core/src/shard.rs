@@ -132,6 +132,11 @@ impl Shard {
         self.dirty
     }
 
+    /// Whether the shard goes on only when what it did is committed.
+    pub(crate) fn wants_commit(&self) -> bool {
+        self.dirty && self.in_flight.is_empty() && self.guard.presses()
+    }
+
     pub(crate) fn dirty_bytes(&self) -> usize {
         self.home.memory.borrow().dirty_bytes()
     }

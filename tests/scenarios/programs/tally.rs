@@ -224,7 +224,6 @@ fn service(wide: bool) -> ServiceBuilder {
 fn host(options: &Options, wide: bool) -> Result<Host, Coded> {
     let mut host = Host::open(Configuration::load(options)?)?;
     host.add(service(wide))?;
-    host.observe(Arc::new(Shards));
     Ok(host)
 }
 
@@ -235,7 +234,9 @@ async fn work(command: Command) -> Result<Exit, Coded> {
             host.create_topics(host.topics()).await?;
         }
         Command::Run { until_drained, wide, options } => {
-            return host(&options, wide)?.run(if until_drained { Until::Drained } else { Until::Stopped }).await;
+            let mut host = host(&options, wide)?;
+            host.observe(Arc::new(Shards));
+            return host.run(if until_drained { Until::Drained } else { Until::Stopped }).await;
         }
         Command::Feed { amount, options } => feed(&host(&options, false)?, amount).await?,
         Command::Whole { amount, options } => {

@@ -244,7 +244,8 @@ impl Unit {
 
     /// The unit's record is parked no more, if it was.
     fn leave(&mut self) {
-        if let Settles::Parked(slot) = self.settles.clone() {
+        if let Settles::Parked(slot) = &self.settles {
+            let slot = slot.clone();
             self.remove(&slot);
         }
     }

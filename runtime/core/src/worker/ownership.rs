@@ -303,8 +303,11 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether a shard waits only for its last commit before it can go.
+    /// Whether a shard waits for a commit before it can go, or go on.
     pub(super) fn wants_commit(&self) -> bool {
+        if self.shards.values().any(Shard::wants_commit) {
+            return true;
+        }
         let drained = |shard: &u32| self.shards.get(shard).is_some_and(|shard| shard.in_flight() == 0);
         self.ownership.leaving.keys().any(drained)
     }
