@@ -72,9 +72,19 @@ impl Shared {
 
     /// The oldest offset and the true end of a partition.
     pub(crate) fn ask_offsets(&self, partition: &TopicPartition) -> Result<(u64, u64), Failure> {
-        let (start, end) = self.plain.fetch_watermarks(&partition.topic, number(partition), PATIENCE)?;
-        self.clients.reach.back();
-        Ok((start.unsigned_abs(), end.unsigned_abs()))
+        let deadline = self.clock.now() + PATIENCE;
+        loop {
+            let asked = self.plain.fetch_watermarks(&partition.topic, number(partition), PATIENCE);
+            match asked.map_err(Failure::from) {
+                // A leader that moves, or one of a topic that was made at this moment.
+                Err(failure) if failure.is_absence() && self.clock.now() < deadline => std::thread::park_timeout(PAUSE),
+                asked => {
+                    let (start, end) = asked?;
+                    self.clients.reach.back();
+                    return Ok((start.unsigned_abs(), end.unsigned_abs()));
+                }
+            }
+        }
     }
 
     /// Where a cache stands that holds everything of this changelog.

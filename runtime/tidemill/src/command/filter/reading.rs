@@ -29,10 +29,7 @@ impl std::error::Error for Misread {}
 pub(super) fn parse(text: &str) -> Result<Filter, Misread> {
     let mut reader = Reader { text, at: 0 };
     let filter = reader.either(0)?;
-    match reader.rest().is_empty() {
-        true => Ok(filter),
-        false => Err(reader.misread("`and`, `or` or the end is expected")),
-    }
+    if reader.rest().is_empty() { Ok(filter) } else { Err(reader.misread("`and`, `or` or the end is expected")) }
 }
 
 struct Reader<'a> {

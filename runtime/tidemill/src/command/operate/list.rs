@@ -69,7 +69,7 @@ pub(super) fn groups(entries: &[Entry], output: Output) -> Result<Exit, Coded> {
             last: last.to_string(),
         })
         .collect();
-    groups.sort_by(|one, other| other.count.cmp(&one.count));
+    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     match output {
         Output::Json => print_json(&groups)?,
         Output::Table => {
