@@ -37,6 +37,7 @@ pub struct Heartbeat {
     beats: AtomicU64,
     handler: AtomicU64,
     waiting: AtomicU64,
+    running: AtomicU64,
 }
 
 impl Heartbeat {
@@ -53,12 +54,18 @@ impl Heartbeat {
         self.beats.store(beats + 1, Ordering::Release);
     }
 
-    /// So many keys have parked records that will be handled without an operator.
-    pub fn set_waiting(&self, keys: u64) {
+    /// So many shards run, and so many keys of theirs have parked records that will be handled without an operator.
+    pub fn set_waiting(&self, shards: u64, keys: u64) {
         self.waiting.store(keys, Ordering::Release);
+        self.running.store(shards, Ordering::Release);
     }
 
-    /// How many keys have parked records that will be handled without an operator.
+    /// How many shards run. Of what others keep, nothing is known here.
+    pub fn running(&self) -> u64 {
+        self.running.load(Ordering::Acquire)
+    }
+
+    /// How many keys of the shards that run have parked records that will be handled without an operator.
     pub fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Acquire)
     }

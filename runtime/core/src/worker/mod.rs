@@ -133,7 +133,8 @@ impl Worker {
         moved |= self.poll_shards(cx);
         moved |= self.poll_commit(cx)?;
         moved |= self.poll_ownership(cx)?;
-        self.env.heartbeat.set_waiting(self.shards.values().map(Shard::waiting).sum::<usize>() as u64);
+        let waiting = self.shards.values().map(Shard::waiting).sum::<usize>();
+        self.env.heartbeat.set_waiting(self.shards.len() as u64, waiting as u64);
         let gone = self.ownership.is_empty() && self.committer.is_idle();
         Ok(match self.ending.clone().filter(|_| gone) {
             Some(reason) => Turn::Gone(reason),

@@ -1,11 +1,14 @@
 //! Whether there is nothing left to do, at one moment.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use tidemill_core::code::{Code, Coded};
+use tidemill_core::parking::{Waits, parked};
 use tidemill_core::ports::{Broker, Topics};
 use tidemill_core::record::TopicPartition;
 use tidemill_core::service::Service;
+use tidemill_core::state::runtime_range;
 
 /// Whether, at one moment, every input of every service was at its end and everything was done and committed.
 ///
@@ -28,6 +31,41 @@ async fn seen(broker: &dyn Broker, services: &[Arc<Service>]) -> Result<bool, Co
         }
     }
     Ok(ends(&*topics, services).await? == before)
+}
+
+/// Whether a service has parked records that will be handled without an operator. Its workers here tell, as `(shards that run, keys
+/// that wait)`; where shards run elsewhere, or nowhere yet, what is durable tells.
+pub(super) async fn waits(broker: &dyn Broker, service: &Service, here: (u64, u64)) -> Result<bool, Coded> {
+    let (running, waiting) = here;
+    if waiting > 0 {
+        return Ok(true);
+    }
+    let mut shards = 0;
+    for topic in service.input_topics() {
+        shards = broker.topics().describe(topic).await?.map_or(0, |info| u64::from(info.partitions)).max(shards);
+    }
+    Ok(running < shards && is_parked(broker, service).await?)
+}
+
+/// Whether anything is parked that is not held.
+async fn is_parked(broker: &dyn Broker, service: &Service) -> Result<bool, Coded> {
+    /// Entries that are read at once.
+    const PAGE: usize = 1_000;
+    for shard in 0..broker.shards(service.name()).await? {
+        let mut range = runtime_range();
+        loop {
+            let page = broker.state(service.name(), shard, &range, PAGE).await?;
+            let last = page.last().map(|(key, _)| key.clone()).filter(|_| page.len() == PAGE);
+            if parked(page).iter().any(|(_, parked)| matches!(parked.waits, Waits::Until(_))) {
+                return Ok(true);
+            }
+            match last {
+                Some(last) => range.start = Bound::Excluded(last),
+                None => break,
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// How many records a service has not done and committed.

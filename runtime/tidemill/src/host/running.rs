@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_util::future::{Either, pending, select};
-use tidemill_core::code::Coded;
+use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{Broker, Clock, Heartbeat};
 use tidemill_core::service::Service;
 use tidemill_core::worker::Left;
@@ -38,14 +38,14 @@ pub struct Running {
 
 impl Running {
     /// Ends when, at one moment, every input of every service is at its end, everything is done and committed, and nothing is parked
-    /// here that will be tried again. A service
+    /// that will be tried again. A service
     /// that stops by itself is not waited for any more; the others are, and then its error is the answer. The services go on.
     pub async fn drained(&mut self) -> Result<(), Coded> {
         let mut pause = PAUSES.0;
         loop {
             let failed = |service: &Service| self.failures.iter().any(|(name, _)| name == service.name());
             let going: Vec<_> = self.services.iter().filter(|service| !failed(service)).cloned().collect();
-            if !self.is_waiting() && drained::at_one_moment(&*self.broker, &going).await? && !self.is_waiting() {
+            if self.is_done(&going).await? {
                 return self.worst().map_or(Ok(()), Err);
             }
             let sleep = self.clock.sleep(pause);
@@ -93,10 +93,30 @@ impl Running {
         self.worst().map_or(Ok(self.left), Err)
     }
 
-    /// Whether records are parked here that will be tried again.
-    fn is_waiting(&self) -> bool {
-        let is_failed = |service: &str| self.failures.iter().any(|(name, _)| **name == *service);
-        self.heartbeats.iter().any(|(service, heartbeat)| !is_failed(service) && heartbeat.waiting() > 0)
+    /// Whether these services have parked records that will be tried again.
+    async fn is_waiting(&self, services: &[Arc<Service>]) -> Result<bool, Coded> {
+        for service in services {
+            let own = self.heartbeats.iter().filter(|(name, _)| name == service.name());
+            let here = own.fold((0, 0), |(running, waiting), (_, heartbeat)| {
+                (running + heartbeat.running(), waiting + heartbeat.waiting())
+            });
+            match drained::waits(&*self.broker, service, here).await {
+                Ok(false) => {}
+                // A broker that does not answer has not said that nothing is parked.
+                Err(cause) if cause.code != Code::BROKER_UNREACHABLE => return Err(cause),
+                Ok(true) | Err(_) => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether there is nothing left to do for these services.
+    async fn is_done(&self, services: &[Arc<Service>]) -> Result<bool, Coded> {
+        // What is parked between the first look and the moment is seen at the last.
+        let done = !self.is_waiting(services).await?
+            && drained::at_one_moment(&*self.broker, services).await?
+            && !self.is_waiting(services).await?;
+        Ok(done)
     }
 
     fn worst(&self) -> Option<Coded> {
