@@ -236,3 +236,19 @@ fn a_shard_that_waits_for_what_is_away_can_be_stopped() {
         assert_eq!(stage.behind(), 10, "{shape:?}");
     }
 }
+
+#[test]
+fn what_is_due_and_cannot_begin_yet_does_not_keep_the_worker_awake() {
+    for shape in SHAPES {
+        let mut policies = patient(1, Then::Continue);
+        policies.of_mut(ErrorClass::Transient).delayed.longest_delay = Duration::from_secs(1);
+        let stage = stage(shape, &policies, Limits { in_flight: 1, ..limits() });
+        stage.feed(&partition(0), "a", Task { fails: 1, ..plain(0) });
+        let (mut executor, worker) = stage.run();
+        executor.run_until(|_| parked(&stage).len() == 1).expect("it is parked");
+        stage.feed(&partition(0), "b", Task { wait: 5_000, ..plain(1) });
+        executor.run_until(|_| stage.cell("a", COUNT) == Some(1)).expect("it is tried again");
+        stage.finish(&mut executor, worker);
+        assert!(executor.polls() < 100, "{} polls, {shape:?}", executor.polls());
+    }
+}
