@@ -27,7 +27,7 @@ fn fails(n: u64) -> Fails {
 
 /// Whether an operator gives a broken tick up.
 fn is_given_up(n: u64) -> bool {
-    n % 3 == 0
+    n.is_multiple_of(3)
 }
 
 /// What a tick is counted as in the end.

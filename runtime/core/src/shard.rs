@@ -141,15 +141,19 @@ impl Shard {
         self.home.memory.borrow().dirty_bytes()
     }
 
-    /// When something is to be looked after next, without anything else happening.
-    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+    /// When something is to be looked after next, without anything else happening. What was due at `looked`, and was not begun,
+    /// is held back by something else, which wakes the worker when it ends.
+    pub(crate) fn next_due(&self, looked: Timestamp) -> Option<Timestamp> {
         if self.paused || self.leaves {
             return None;
         }
         let due = self.home.books.borrow().parking.next_due().filter(|_| !is_planted(Bug::DueForgotten));
-        let rests = self.resting.keys().any(|rest| matches!(rest, Rest::Away(_)));
-        let probe = rests.then(|| self.home.env.dependencies.next_probe()).flatten();
-        due.into_iter().chain(probe).min()
+        let env = &self.home.env;
+        let probes = self.resting.keys().filter_map(|rest| match rest {
+            Rest::Away(handler) => env.dependencies.next_probe(&env.service.registered(*handler).needs),
+            Rest::Later => None,
+        });
+        due.into_iter().chain(probes).filter(|due| *due > looked).min()
     }
 
     /// How many lanes have parked records that will be handled without an operator.

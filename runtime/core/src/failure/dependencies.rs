@@ -86,8 +86,9 @@ impl Dependencies {
         breaker.probe.take().is_some()
     }
 
-    /// When the next one may be asked that is left alone.
-    pub(crate) fn next_probe(&self) -> Option<Timestamp> {
-        self.breakers.borrow().iter().filter_map(|breaker| breaker.probe).min()
+    /// When a unit that needs these may ask whether they are back; `None` where none is left alone.
+    pub(crate) fn next_probe(&self, needs: &[usize]) -> Option<Timestamp> {
+        let breakers = self.breakers.borrow();
+        needs.iter().filter_map(|place| breakers[*place].probe).max()
     }
 }

@@ -82,14 +82,14 @@ fn a_dependency_that_fails_is_left_alone_and_asked_from_time_to_time() {
     }
     assert!(dependencies.failed(bank, at(0)), "it opens");
     assert!(!dependencies.may_begin(&[bank], at(10)));
-    assert_eq!(dependencies.next_probe(), Some(at(0) + BREAKER_PAUSE));
+    assert_eq!(dependencies.next_probe(&[bank]), Some(at(0) + BREAKER_PAUSE));
     let probe = at(0) + BREAKER_PAUSE;
     assert!(dependencies.may_begin(&[bank], probe), "one may ask");
     assert!(!dependencies.may_begin(&[bank], probe), "and no second one");
     assert!(!dependencies.failed(bank, probe), "it is open already");
     assert!(dependencies.may_begin(&[bank], probe + BREAKER_PAUSE));
     assert!(dependencies.succeeded(bank), "it closes");
-    assert!(dependencies.may_begin(&[bank], probe + BREAKER_PAUSE) && dependencies.next_probe().is_none());
+    assert!(dependencies.may_begin(&[bank], probe + BREAKER_PAUSE) && dependencies.next_probe(&[bank]).is_none());
 }
 
 #[test]
@@ -99,4 +99,18 @@ fn a_success_between_failures_keeps_a_breaker_closed() {
         assert!(!dependencies.failed(0, Timestamp::from_millis(0)));
         assert!(!dependencies.succeeded(0), "it was never open");
     }
+}
+
+#[test]
+fn whoever_needs_more_than_one_asks_when_all_may_be_asked_and_is_not_woken_for_others() {
+    let at = Timestamp::from_millis;
+    let dependencies = Dependencies::new(["a", "b", "c"].map(std::sync::Arc::from).into());
+    for (place, since) in [(0, 0), (1, 500)] {
+        for _ in 0..BREAKER_FAILURES {
+            dependencies.failed(place, at(since));
+        }
+    }
+    assert_eq!(dependencies.next_probe(&[0]), Some(at(0) + BREAKER_PAUSE));
+    assert_eq!(dependencies.next_probe(&[0, 1, 2]), Some(at(500) + BREAKER_PAUSE));
+    assert_eq!(dependencies.next_probe(&[2]), None);
 }

@@ -7,6 +7,7 @@ use crate::id::EventId;
 use crate::internal::{Became, Command, Operation, Wish};
 use crate::parking::{Parked, Redriven, Slot, Waits};
 use crate::ports::{Committing, UnitTransaction};
+use crate::record::Position;
 use crate::state::runtime_id;
 use crate::unit::{Home, Unit};
 
@@ -59,7 +60,7 @@ pub(super) async fn obey(unit: &mut Unit, command: &Command) -> Result<(), Coded
             letter_id = Some(letter.clone());
             let id = EventId::parse(letter);
             let open = id.and_then(|id| unit.home.books.borrow().letters.get(id).map(|open| open.round));
-            let held = held_by(unit, first.as_ref(), letter).await?;
+            let held = held_by(unit, first.as_ref(), letter, &position).await?;
             match (wish, open, id) {
                 (_, Some(open), _) if open != *round => detail = format!("it failed again since: round {open}"),
                 (_, None, _) | (_, _, None) => "the letter is not open".clone_into(&mut detail),
@@ -115,11 +116,19 @@ async fn read_here(unit: &mut Unit, slot: &Slot) -> Result<Parked, Coded> {
     read(&unit.home, unit.transaction.as_mut(), slot).await
 }
 
-/// The first parked record of the lane, if this letter holds it.
-async fn held_by(unit: &mut Unit, first: Option<&Slot>, letter: &str) -> Result<Option<Slot>, Coded> {
-    let is_held = unit.home.books.borrow().parking.is_held(&unit.lane());
-    let Some(slot) = first.filter(|_| is_held) else { return Ok(None) };
+/// The first parked record of the lane, if it is this letter's own: the letter holds it, or it was released and is tried again.
+async fn held_by(
+    unit: &mut Unit,
+    first: Option<&Slot>,
+    letter: &str,
+    position: &Position,
+) -> Result<Option<Slot>, Coded> {
+    let Some(slot) = first else { return Ok(None) };
     let parked = read_here(unit, slot).await?;
-    let is_its = matches!(&parked.waits, Waits::Held { letter: holds } if holds == letter);
+    let is_its = match &parked.waits {
+        Waits::Held { letter: holds } => holds == letter,
+        // What is redriven asks for its letter by itself.
+        Waits::Until(_) | Waits::Behind => parked.redriven.is_none() && parked.position() == *position,
+    };
     Ok(is_its.then(|| slot.clone()))
 }

@@ -70,6 +70,8 @@ pub struct Worker {
     /// An operator paused the group.
     paused: bool,
     alarm: Option<(Timestamp, BoxFuture<'static, ()>)>,
+    /// When the shards were last asked what is due.
+    looked: Timestamp,
     left: Left,
 }
 
@@ -88,6 +90,7 @@ impl Worker {
             drained: false,
             paused: false,
             alarm: None,
+            looked: Timestamp::default(),
             left: Left::default(),
             env,
         })
@@ -130,6 +133,7 @@ impl Worker {
             self.env.renew_time();
         }
         let mut moved = self.poll_log(cx)?;
+        self.looked = self.env.clock.now();
         moved |= self.poll_shards(cx);
         moved |= self.poll_commit(cx)?;
         moved |= self.poll_ownership(cx)?;
@@ -225,7 +229,9 @@ impl Worker {
     fn alarm_rang(&mut self, cx: &mut Context<'_>) -> bool {
         let commit = self.committer.due(self.drained).filter(|_| !is_planted(Bug::AlarmForgotten));
         let takes = self.ending.is_none() && !self.paused;
-        let shards = self.shards.values().filter(|_| takes).filter_map(Shard::next_due);
+        // A clock that was set back since must not hide what is due again later.
+        let looked = self.looked.min(self.env.clock.now());
+        let shards = self.shards.values().filter(|_| takes).filter_map(|shard| shard.next_due(looked));
         let Some(due) = commit.into_iter().chain(shards).min() else {
             self.alarm = None;
             return false;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use tidemill_core::code::Code;
 use tidemill_core::failure::{ErrorClass, Policies, Then};
+use tidemill_core::internal::{Became, Wish};
 use tidemill_core::limits::{Limits, WhenFull};
 use tidemill_core::ports::Disposition;
 use tidemill_core::retry::Retry;
 use tidemill_core::worker::Left;
 
-use super::stage::{GROUP, IN, Stage, letters, limits, parked, partition};
+use super::stage::{GROUP, IN, Stage, command, letters, limits, operations, parked, partition};
 use super::work::{BANK, COUNT, HISTORY, How, Note, Task};
 use crate::fakes::{Seen, Shape};
 
@@ -234,5 +235,48 @@ fn a_shard_that_waits_for_what_is_away_can_be_stopped() {
         executor.run_to_end(worker).expect("nothing stalls");
         assert!(matches!(executor.result(worker), Some(Ok(_))), "{:?}", executor.result(worker));
         assert_eq!(stage.behind(), 10, "{shape:?}");
+    }
+}
+
+#[test]
+fn what_is_due_and_cannot_begin_yet_does_not_keep_the_worker_awake() {
+    for shape in SHAPES {
+        let mut policies = patient(1, Then::Continue);
+        policies.of_mut(ErrorClass::Transient).delayed.longest_delay = Duration::from_secs(1);
+        let stage = stage(shape, &policies, Limits { in_flight: 1, ..limits() });
+        stage.feed(&partition(0), "a", Task { fails: 1, ..plain(0) });
+        let (mut executor, worker) = stage.run();
+        executor.run_until(|_| parked(&stage).len() == 1).expect("it is parked");
+        stage.feed(&partition(0), "b", Task { wait: 5_000, ..plain(1) });
+        executor.run_until(|_| stage.cell("a", COUNT) == Some(1)).expect("it is tried again");
+        stage.finish(&mut executor, worker);
+        assert!(executor.polls() < 100, "{} polls, {shape:?}", executor.polls());
+    }
+}
+
+#[test]
+fn a_record_that_was_released_and_waits_again_goes_with_its_letter() {
+    for shape in SHAPES {
+        let stage = Stage::build(shape, 1, |builder, _| {
+            let handler = async |_: &Task, cx: &mut tidemill_core::context::Context<'_>| match cx.attempt() {
+                1 => Err(tidemill_core::handler::HandlerError::permanent("not ever")),
+                2 => Err(tidemill_core::handler::HandlerError::transient("not now")),
+                _ => panic!("it was given up"),
+            };
+            builder.failures(patient(1, Then::Hold)).on::<Task>("worker", handler)
+        });
+        stage.feed(&partition(0), "a", plain(0));
+        let (mut executor, worker) = stage.run();
+        executor.run_until(|_| letters(&stage).len() == 1).expect("it fails");
+        let letter = letters(&stage).remove(0);
+        command(&stage, 0, "one", Wish::Release, letter.target());
+        let discard = Wish::Discard { letter: letter.id.clone(), round: letter.round };
+        command(&stage, 0, "two", discard, letter.target());
+        executor.run_until(|_| operations(&stage).len() == 2).expect("both are answered");
+        assert!(operations(&stage).iter().all(|(_, became)| *became == Became::Done), "{shape:?}");
+        assert!(parked(&stage).is_empty(), "{shape:?}: {:?}", parked(&stage));
+        stage.switch.stop();
+        executor.run_to_end(worker).expect("nothing stalls");
+        assert_eq!(letters(&stage).len(), 1);
     }
 }

@@ -281,7 +281,7 @@ impl<'a> Walk<'a> {
                         .add("I1", format!("nobody knows what became of {position}, which {name} says is done"));
                 }
             }
-            durable.fates.check_end(&durable.state, service, self.findings);
+            Fates::check_end(&durable.state, service, self.findings);
             let there = self.run.states.get(&service.name).into_iter().flatten();
             let there = (0..).zip(there).flat_map(|(shard, entries)| {
                 entries.iter().map(move |(key, value)| ((shard, key.clone()), value.clone()))

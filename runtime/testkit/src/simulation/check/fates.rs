@@ -55,6 +55,8 @@ struct Told {
     /// The records of letters that were applied, and those that were given up, by where they came from.
     applied: Vec<Position>,
     given_up: BTreeSet<String>,
+    /// The records of letters that are closed without an effect.
+    discarded: BTreeSet<Position>,
     /// The letters that something was done to.
     letters: BTreeSet<String>,
 }
@@ -65,6 +67,9 @@ impl Fates {
         let gone = self.follow_state(taken, findings);
         let told = self.follow_outputs(taken, beside, findings);
         self.check_letters(taken, &told, findings);
+        for entry in self.parked.values().filter(|entry| !entry.redriven && told.discarded.contains(&entry.position)) {
+            findings.add("I2", format!("{}: {} was given up, and is still parked", taken.time, entry.position));
+        }
         let parked: BTreeMap<&Position, &Parked> = self.parked.values().map(|entry| (&entry.position, entry)).collect();
         // One that is a dead letter whose key went on may be parked again by an operator.
         let stays = |position: &Position| {
@@ -112,7 +117,7 @@ impl Fates {
                     None if is_parked(&change.key) => gone.extend(self.parked.remove(&slot())),
                     None | Some(None) => {}
                     Some(Some(Err(error))) => {
-                        findings.add("I1", format!("{time}: {who} parks what cannot be read: {error}"))
+                        findings.add("I1", format!("{time}: {who} parks what cannot be read: {error}"));
                     }
                     Some(Some(Ok(entry))) => {
                         let position = entry.position.clone();
@@ -186,6 +191,8 @@ impl Fates {
                 told.applied.extend(letter.and_then(|letter| self.origins.get(&letter).cloned()));
             }
             ("discard" | "discard-parked", Became::Done) | ("redrive", Became::Refused) => {
+                let closed = letter.filter(|_| became == Became::Done);
+                told.discarded.extend(closed.and_then(|letter| self.origins.get(&letter).cloned()));
                 told.given_up.insert(origin);
             }
             _ => {}
@@ -223,7 +230,7 @@ impl Fates {
     }
 
     /// In the end, what is parked waits for an operator.
-    pub(super) fn check_end(&self, state: &BTreeMap<(u32, Bytes), Bytes>, service: &Known, findings: &mut Findings) {
+    pub(super) fn check_end(state: &BTreeMap<(u32, Bytes), Bytes>, service: &Known, findings: &mut Findings) {
         let shards: BTreeSet<u32> = state.keys().map(|(shard, _)| *shard).collect();
         for shard in shards {
             let of_shard = state.iter().filter(|((number, _), _)| *number == shard);
