@@ -14,9 +14,10 @@ use crate::process::{program, run_json};
 
 /// Publishes what no handler can read to topics that different services read.
 fn spoil(broker: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let host = Host::open(Configuration::default().with("broker", broker).unwrap()).unwrap();
+        let host = Host::open(Configuration::default().with("broker", broker).expect("an address"))
+            .expect("nobody else has it");
         let topics: Arc<[Arc<str>]> = ["order-lines".into(), "stock".into()].into();
         let mut outputs = Outputs::new(topics);
         for (topic, event) in [(0, "shop.order-line-recorded"), (1, "shop.stock-moved")] {
@@ -24,7 +25,7 @@ fn spoil(broker: &str) {
             let headers = Headers::from_pairs([(headers::TYPE, Some(event.as_bytes()))]);
             outputs.push_raw(address, Some(b"spoiled"), &headers, Some(b"?"));
         }
-        host.broker().publish(outputs).await.unwrap();
+        host.broker().publish(outputs).await.expect("it is taken");
     });
 }
 
@@ -35,7 +36,7 @@ fn shop(broker: &str, arguments: &[&str]) -> Value {
 fn ingest_and_run(broker: &str, folder: &Path) {
     for arguments in [&["ingest", "--lines", "100"][..], &["run", "--until-drained"]] {
         let mut command = crate::process::command(&program("shop"), &[arguments, &["--broker", broker]].concat());
-        assert!(command.current_dir(folder).status().unwrap().success(), "{arguments:?}");
+        assert!(command.current_dir(folder).status().expect("it can be started").success(), "{arguments:?}");
     }
 }
 

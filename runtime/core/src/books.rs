@@ -50,10 +50,10 @@ pub(crate) struct Books {
 impl Books {
     pub(crate) fn enter(&mut self, entered: Entered) {
         match entered {
-            Entered::Parked { lane, slot, waits } => self.parking.add(&lane, slot, waits),
+            Entered::Parked { lane, slot, waits } => self.parking.add(&lane, slot, &waits),
             Entered::Head { lane, bytes, waits } => {
                 self.parking.resize(&lane, bytes);
-                self.parking.set_head(&lane, waits);
+                self.parking.set_head(&lane, &waits);
             }
             Entered::Gone { lane, number } => self.parking.remove(&lane, number),
             Entered::Opened { id, open } => self.letters.open(id, open),
@@ -91,7 +91,7 @@ impl Books {
         }
         parked.sort_unstable_by_key(|(slot, ..)| slot.number);
         for (slot, lane, waits) in parked {
-            books.parking.add(&lane, slot, waits);
+            books.parking.add(&lane, slot, &waits);
         }
         Ok(books)
     }

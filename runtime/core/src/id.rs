@@ -58,6 +58,16 @@ impl fmt::Display for EventId {
     }
 }
 
+/// 16 bytes that stand for these pieces in this order.
+pub(crate) fn digest(pieces: &[&[u8]]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for piece in pieces {
+        hash.update((piece.len() as u64).to_le_bytes());
+        hash.update(piece);
+    }
+    head(hash)
+}
+
 /// The first 16 bytes of a digest.
 fn head(hash: Sha256) -> [u8; 16] {
     let digest = hash.finalize();
@@ -71,12 +81,7 @@ pub struct IdScope([u8; 16]);
 impl IdScope {
     /// The scope of `handler` of `service`.
     pub fn of(service: &str, handler: &str) -> Self {
-        let mut hash = Sha256::new();
-        for part in [service, handler] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        Self(head(hash))
+        Self(digest(&[service.as_bytes(), handler.as_bytes()]))
     }
 
     /// The base of the unit that this handler runs because of `cause`, which is given in pieces.

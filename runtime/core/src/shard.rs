@@ -151,7 +151,7 @@ impl Shard {
         let env = &self.home.env;
         let probes = self.resting.keys().filter_map(|rest| match rest {
             Rest::Away(handler) => env.dependencies.next_probe(&env.service.registered(*handler).needs),
-            Rest::Later => None,
+            Rest::Unnoted | Rest::Later | Rest::Room => None,
         });
         due.into_iter().chain(probes).filter(|due| *due > looked).min()
     }
@@ -249,12 +249,11 @@ impl Shard {
         if batch_ended {
             self.next_turn();
         }
-        match Waiting::of(place, incoming, record) {
-            Some(waiting) => self.begin(cx, gathered, waiting, lane)?,
-            None => {
-                self.sources[place].progress.take_done(offset);
-                self.dirty = true;
-            }
+        if let Some(waiting) = Waiting::of(place, incoming, record) {
+            self.begin(cx, gathered, waiting, lane)?;
+        } else {
+            self.sources[place].progress.take_done(offset);
+            self.dirty = true;
         }
         Ok(true)
     }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod crash;
+mod culprits;
 mod failures;
 mod fakes;
 mod letters;

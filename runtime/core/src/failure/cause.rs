@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::code::Coded;
 use crate::failure::ErrorClass;
+use crate::id::digest;
 
 /// The most characters of a message that are kept.
 const LONGEST: usize = 200;
@@ -32,13 +32,8 @@ impl Cause {
     /// Of a failure of a handler, with what the handler itself said.
     pub(crate) fn new(handler: &str, class: ErrorClass, cause: &Coded, said: &str) -> Self {
         let (code, message) = (cause.code.to_string(), redacted(said));
-        let mut hash = Sha256::new();
-        for part in [handler, &code, &message] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
         let mut fingerprint = String::new();
-        for byte in &hash.finalize()[..8] {
+        for byte in &digest(&[handler.as_bytes(), code.as_bytes(), message.as_bytes()])[..8] {
             let _ = write!(fingerprint, "{byte:02x}");
         }
         Self { class: class.name().to_owned(), code, message, fingerprint }
@@ -56,16 +51,13 @@ pub fn redacted(message: &str) -> String {
         let (before, quoted) = (&rest[..place], &rest[place + quote.len_utf8()..]);
         // An apostrophe is no quote.
         let opens = quote != '\'' || !before.ends_with(char::is_alphanumeric);
-        match quoted.find(quote).filter(|_| opens) {
-            Some(end) => {
-                text.push_str(before);
-                text.push_str(GONE);
-                rest = &quoted[end + quote.len_utf8()..];
-            }
-            None => {
-                text.push_str(&rest[..place + quote.len_utf8()]);
-                rest = quoted;
-            }
+        if let Some(end) = quoted.find(quote).filter(|_| opens) {
+            text.push_str(before);
+            text.push_str(GONE);
+            rest = &quoted[end + quote.len_utf8()..];
+        } else {
+            text.push_str(&rest[..place + quote.len_utf8()]);
+            rest = quoted;
         }
     }
     text.push_str(rest);

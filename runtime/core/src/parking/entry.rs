@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::failure::Cause;
 use crate::headers::{Headers, write_varint};
+use crate::id::digest;
 use crate::internal::Order;
 use crate::lane::LaneId;
 use crate::limits::KEY_LIMIT;
@@ -144,7 +144,7 @@ pub(crate) fn lane_key(lane: &LaneId, handler: &str) -> Bytes {
         }
         LaneId::Key(state) => {
             begin(b'h');
-            name.extend_from_slice(&Sha256::digest(&state.key));
+            name.extend_from_slice(&digest(&[&state.key]));
         }
         LaneId::Partition(_) => begin(b'p'),
         LaneId::Alone(_, position) => {

@@ -101,7 +101,7 @@ impl Parking {
     }
 
     /// Takes a record in, as it was found in state or as it has just been parked.
-    pub(crate) fn add(&mut self, lane: &LaneId, slot: Slot, waits: Waits) {
+    pub(crate) fn add(&mut self, lane: &LaneId, slot: Slot, waits: &Waits) {
         self.next = self.next.max(slot.number + 1);
         self.records += 1;
         self.bytes += slot.bytes;
@@ -118,7 +118,7 @@ impl Parking {
     }
 
     /// The first record of a lane waits for something else.
-    pub(crate) fn set_head(&mut self, lane: &LaneId, waits: Waits) {
+    pub(crate) fn set_head(&mut self, lane: &LaneId, waits: &Waits) {
         let Some(parked) = self.lanes.get_mut(lane) else { return };
         let number = parked.slots.front().expect("a lane that is here holds a record").number;
         match parked.head {
@@ -127,7 +127,7 @@ impl Parking {
             Head::Ready | Head::UnderWay => {}
         }
         parked.head = match waits {
-            Waits::Until(at) => Head::Until(Timestamp::from_millis(at)),
+            Waits::Until(at) => Head::Until(Timestamp::from_millis(*at)),
             Waits::Held { .. } => Head::Held,
             Waits::Behind => Head::Ready,
         };
@@ -160,17 +160,12 @@ impl Parking {
         self.lanes.get(lane).into_iter().flat_map(|parked| &parked.slots)
     }
 
-    /// Whether the first record of the lane waits for an operator.
-    pub(crate) fn is_held(&self, lane: &LaneId) -> bool {
-        self.lanes.get(lane).is_some_and(|parked| parked.head == Head::Held)
-    }
-
     /// A record of the lane is there no more. After the first, the next can be handled; a lane without another is parked no more.
     pub(crate) fn remove(&mut self, lane: &LaneId, number: u64) {
         let Some(parked) = self.lanes.get(lane) else { return };
         let Some(place) = parked.slots.iter().position(|slot| slot.number == number) else { return };
         if place == 0 {
-            self.set_head(lane, Waits::Behind);
+            self.set_head(lane, &Waits::Behind);
         }
         let Some(parked) = self.lanes.get_mut(lane) else { return };
         let slot = parked.slots.remove(place).expect("its place was found");

@@ -9,6 +9,7 @@ use crate::ports::Committing;
 use crate::record::{Record, TopicPartition};
 use crate::service::Way;
 use crate::shard::{Shard, Trouble};
+use crate::source::Source;
 use crate::time::Timestamp;
 use crate::unit::{Made, Settles, Step, Unit, run};
 use bytes::Bytes;
@@ -45,13 +46,9 @@ impl Shard {
                 *budget = few.min(*budget);
                 return Ok(false);
             }
-            Advice::Wait => {
-                *budget = 0;
-                return Ok(false);
-            }
             Advice::Write(mark) if self.may_commit() => mark,
             // Nothing can be committed for a shard of which no position is known, and nothing has come yet.
-            Advice::Write(_) => {
+            Advice::Wait | Advice::Write(_) => {
                 *budget = 0;
                 return Ok(false);
             }
@@ -73,7 +70,7 @@ impl Shard {
 
     /// Whether something can be committed: an adapter checks the owner by a position.
     fn may_commit(&self) -> bool {
-        matches!(self.home.env.commits, Committing::Unit(_)) || self.sources.iter().any(|source| source.has_begun())
+        matches!(self.home.env.commits, Committing::Unit(_)) || self.sources.iter().any(Source::has_begun)
     }
 
     fn write_mark(

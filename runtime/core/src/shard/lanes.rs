@@ -1,5 +1,6 @@
 //! Who begins in which lane: records as they come, parked ones that are due, and those that had to wait.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -112,7 +113,7 @@ impl Shard {
     fn put_back(&mut self, lane: LaneId, rest: Rest, back: Back) {
         match back {
             Back::Waiting(waiting) => self.lanes.push_front(&lane, *waiting),
-            Back::Parked => self.home.books.borrow_mut().parking.set_head(&lane, Waits::Behind),
+            Back::Parked => self.home.books.borrow_mut().parking.set_head(&lane, &Waits::Behind),
         }
         self.rest(rest, lane);
     }
@@ -142,7 +143,7 @@ impl Shard {
                         !env.dependencies.is_away(needs) || env.dependencies.is_due(needs, now)
                     }
                 };
-                let lane = self.resting.get_mut(&rest).filter(|_| may_begin).and_then(|lanes| lanes.pop_front());
+                let lane = self.resting.get_mut(&rest).filter(|_| may_begin).and_then(VecDeque::pop_front);
                 let Some(lane) = lane else { break };
                 *budget -= 1;
                 self.advance(cx, gathered, &lane)?;

@@ -69,14 +69,16 @@ pub(super) async fn obey(unit: &mut Unit, command: &Command) -> Result<(), Coded
                     let parked = Parked { since: unit.now.as_millis(), redriven: Some(redriven), ..target.clone() };
                     match held {
                         Some(slot) => unit.put_head(&slot, &Parked { waits: Waits::Behind, ..parked }),
-                        None => unit.put_last(Parked { waits: Waits::Behind, ..parked }),
+                        None => unit.put_last(&Parked { waits: Waits::Behind, ..parked }),
                     }
                     // It is told when its record has had its effects, or failed again.
                     return Ok(());
                 }
                 (_, Some(_), Some(id)) => {
                     unit.close(id);
-                    held.iter().for_each(|slot| unit.remove(slot));
+                    if let Some(slot) = held {
+                        unit.remove(&slot);
+                    }
                     became = Became::Done;
                 }
             }

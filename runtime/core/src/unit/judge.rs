@@ -41,7 +41,7 @@ fn not_taken(handler: &Registered, position: &Position, cause: &Coded) -> Coded 
 }
 
 /// The class of a failure, what is said of it in full, and what its maker said.
-fn classified(unit: &Unit, failure: Failure) -> Result<(ErrorClass, Coded, String), Verdict> {
+fn classified(unit: &Unit, failure: Failure) -> Result<Classified, Box<Verdict>> {
     let (registered, position) = (unit.registered(), unit.position());
     let name = &registered.name;
     let (class, said) = match failure {
@@ -70,9 +70,9 @@ fn classified(unit: &Unit, failure: Failure) -> Result<(ErrorClass, Coded, Strin
             (ErrorClass::Timeout, format!("handler {name} did not end within {:?}", registered.timeout))
         }
         Failure::Handler(error) => match error.class() {
-            Class::Fatal(cause) => return Err(Verdict::Stop(cause.clone())),
+            Class::Fatal(cause) => return Err(Box::new(Verdict::Stop(cause.clone()))),
             Class::Unavailable(dependency) => {
-                return unavailable(unit, dependency, error.message()).map_err(|away| *away);
+                return unavailable(unit, dependency, error.message());
             }
             Class::Transient => (ErrorClass::Transient, error.to_string()),
             Class::Permanent => (ErrorClass::Permanent, error.to_string()),
@@ -122,7 +122,7 @@ pub(super) fn judge_for_good(unit: &mut Unit, failure: Failure) -> Verdict {
 fn decide(unit: &Unit, failure: Failure, is_final: bool) -> Verdict {
     let (class, cause, said) = match classified(unit, failure) {
         Ok(classified) => classified,
-        Err(verdict) => return verdict,
+        Err(verdict) => return *verdict,
     };
     let (env, registered) = (&unit.home.env, unit.registered());
     let policy = registered.policies.of(class);

@@ -116,7 +116,7 @@ async fn enact(unit: &mut Unit, act: &Act) -> Result<(), Trouble> {
     match act {
         Act::Queue => {
             let parked = unit.parked();
-            unit.put_last(parked);
+            unit.put_last(&parked);
             Ok(())
         }
         Act::Park { until, failed } => {
@@ -166,17 +166,16 @@ pub(super) fn conclude(unit: &mut Unit) {
     if !is_planted(Bug::LetterLeftOpen) {
         unit.close(id);
     }
-    let operation = match unit.redriven.clone() {
-        Some(Redriven { order, .. }) => Operation::of(&order, "redrive", Became::Applied, unit.now),
-        None => {
-            let at = unit.now.as_millis();
-            let by = format!("/tidemill/{}", unit.home.env.service.name());
-            let is_held = matches!(unit.settles, Settles::Parked(_));
-            let (act, what) = if is_held { ("applied", "its record") } else { ("copy", "a copy of its record") };
-            let reason = format!("{what} had its effects");
-            let order = Order { id: id.to_string(), by, reason, at };
-            Operation::of(&order, act, Became::Applied, unit.now)
-        }
+    let operation = if let Some(Redriven { order, .. }) = &unit.redriven {
+        Operation::of(order, "redrive", Became::Applied, unit.now)
+    } else {
+        let at = unit.now.as_millis();
+        let by = format!("/tidemill/{}", unit.home.env.service.name());
+        let is_held = matches!(unit.settles, Settles::Parked(_));
+        let (act, what) = if is_held { ("applied", "its record") } else { ("copy", "a copy of its record") };
+        let reason = format!("{what} had its effects");
+        let order = Order { id: id.to_string(), by, reason, at };
+        Operation::of(&order, act, Became::Applied, unit.now)
     };
     unit.report(Operation { letter: Some(id.to_string()), ..operation });
 }
@@ -216,7 +215,7 @@ impl Unit {
     }
 
     /// Parks a record behind all others of its lane.
-    pub(super) fn put_last(&mut self, parked: Parked) {
+    pub(super) fn put_last(&mut self, parked: &Parked) {
         let lane = self.lane();
         let (waits, bytes) = (parked.waits.clone(), parked.to_bytes());
         let number = self.home.books.borrow_mut().parking.number();
@@ -227,9 +226,9 @@ impl Unit {
 
     /// Parks the unit's record, which comes first in its lane, or leaves it parked for something else.
     fn put(&mut self, waits: Waits, past: Past) {
-        let parked = Parked { waits: waits.clone(), past: Some(past), ..self.parked() };
+        let parked = Parked { waits, past: Some(past), ..self.parked() };
         match self.settles.clone() {
-            Settles::Record { .. } | Settles::Nothing => self.put_last(parked),
+            Settles::Record { .. } | Settles::Nothing => self.put_last(&parked),
             Settles::Parked(slot) => self.put_head(&slot, &parked),
         }
     }
@@ -304,7 +303,7 @@ impl Unit {
         }
         match then {
             Then::Hold if !is_planted(Bug::HoldForgotten) => {
-                self.put(Waits::Held { letter: id.to_string() }, past.clone())
+                self.put(Waits::Held { letter: id.to_string() }, past.clone());
             }
             _ => self.leave(),
         }

@@ -357,53 +357,6 @@ fn too_many_letters_stop_the_service() {
     }
 }
 
-/// Ends the process while a record is handled that never ends, which stands for one that ends the process.
-fn ends_processes(shape: Shape, culprit: u64, most: u32) {
-    let stage = Stage::build(shape, 1, |builder, work| {
-        let limits = Limits { crash_guard: true, handler_timeout: Duration::from_hours(9), ..limits() };
-        let builder = builder.limits(limits).failures(Policies::default());
-        builder.handler("worker", work, |handler| handler.on::<Task>())
-    });
-    for n in 0..2_000 {
-        let (how, fails) = if n == culprit { (How::Hang, ALWAYS) } else { (How::Transient, 0) };
-        stage.feed(&partition(0), &format!("key-{}", n % 7), Task { how, fails, ..plain(n) });
-    }
-    let began = || stage.begun().iter().filter(|n| **n == culprit).count();
-    let (mut crashes, mut executor) = (0, stage.executor());
-    let worker = loop {
-        let member = format!("m{crashes}");
-        let (worker, before) = (executor.spawn(stage.worker(&member)), began());
-        executor.run_until(|_| letters(&stage).len() == 1 || began() > before).expect("nothing stalls");
-        if letters(&stage).len() == 1 {
-            break worker;
-        }
-        crashes += 1;
-        assert!(crashes <= most, "it ends the process for ever, {shape:?}");
-        executor.crash(worker);
-        stage.broker.lose(GROUP, &member, &[partition(0)]);
-    };
-    let letter = letters(&stage).remove(0);
-    assert_eq!((crashes, letter.code.as_str(), letter.origin.offset), (most, "TM-0513", culprit), "{shape:?}");
-    executor.run_until(|_| stage.behind() == 0).expect("the rest goes on");
-    let counts: u64 = (0..7).filter_map(|key| stage.cell(&format!("key-{key}"), COUNT)).sum();
-    assert_eq!(counts, 1_999, "each once");
-    stop(&stage, &mut executor, worker);
-    let is_mark = |key: &[u8]| key.windows(5).any(|name| name == b"guard");
-    assert!(stage.broker.states(GROUP, 0).iter().all(|(key, _)| !is_mark(key)), "a good end leaves no mark");
-}
-
-#[test]
-fn a_record_that_ends_the_process_is_a_letter_after_three_times() {
-    for shape in SHAPES {
-        ends_processes(shape, 123, 3);
-    }
-}
-
-#[test]
-fn one_far_behind_what_is_durable_takes_one_time_more() {
-    ends_processes(Shape::Batch, 1_234, 4);
-}
-
 #[test]
 fn what_is_no_command_is_passed_over() {
     for shape in SHAPES {
