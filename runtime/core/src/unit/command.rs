@@ -42,8 +42,12 @@ pub(crate) async fn fetch(home: &Home, slot: &Slot) -> Result<Parked, Coded> {
 }
 
 async fn read(home: &Home, transaction: Option<&mut Box<dyn UnitTransaction>>, slot: &Slot) -> Result<Parked, Coded> {
-    let found = kept(home, transaction, &slot.lane, slot.suffix()).await?;
-    found.as_deref().and_then(|bytes| Parked::read(bytes).ok()).ok_or_else(|| {
+    let found = kept(home, transaction, &slot.lane, slot.suffix()).await?.ok_or_else(|| {
+        // Only an owner removes it, and this one did not: there is another, and the log will say so.
+        let message = format!("parked record {} of shard {} is not there any more", slot.number, home.shard);
+        Coded::new(Code::FENCED, message)
+    })?;
+    Parked::read(&found).map_err(|_| {
         let message = format!("parked record {} of shard {} cannot be read", slot.number, home.shard);
         Coded::new(Code::STATE_UNREADABLE, message)
     })
