@@ -69,7 +69,7 @@ fn a_record_during_which_two_lives_ended_is_the_culprit_and_stays_known() {
     second.wrote(true);
     let mark = one(&mut second, 7);
     let (mut third, culprits) = Guard::new("third", Some(mark));
-    assert_eq!(culprits, [culprit.clone()]);
+    assert_eq!(culprits, std::slice::from_ref(&culprit));
     // The process may end before the culprit is a dead letter.
     let Advice::Write(Some(mark)) = third.advise(true, |_| 7) else { panic!("first of all") };
     assert_eq!(Guard::new("last", Mark::read(&mark)).1, [culprit]);

@@ -12,18 +12,18 @@ fn at(millis: i64) -> Timestamp {
 }
 
 /// Parks a record of ten bytes.
-fn park(parking: &mut Parking, key: &'static str, waits: Waits) -> u64 {
+fn park(parking: &mut Parking, key: &'static str, waits: &Waits) -> u64 {
     let number = parking.number();
     let slot = Slot { lane: lane_key(&lane(key), "h"), number, bytes: 10 };
-    parking.add(&lane(key), slot, &waits);
+    parking.add(&lane(key), slot, waits);
     number
 }
 
 #[test]
 fn the_first_of_a_lane_waits_and_the_others_wait_behind_it() {
     let mut parking = Parking::default();
-    let first = park(&mut parking, "a", Waits::Until(50));
-    let second = park(&mut parking, "a", Waits::Behind);
+    let first = park(&mut parking, "a", &Waits::Until(50));
+    let second = park(&mut parking, "a", &Waits::Behind);
     assert!(parking.holds(&lane("a")) && !parking.holds(&lane("b")));
     assert_eq!(parking.begin(&lane("a")), None, "it is not due");
     assert_eq!(parking.next_due(), Some(at(50)));
@@ -40,8 +40,8 @@ fn the_first_of_a_lane_waits_and_the_others_wait_behind_it() {
 #[test]
 fn a_lane_that_is_held_goes_on_when_it_is_released() {
     let mut parking = Parking::default();
-    park(&mut parking, "a", Waits::Held { letter: String::new() });
-    let behind = park(&mut parking, "a", Waits::Behind);
+    park(&mut parking, "a", &Waits::Held { letter: String::new() });
+    let behind = park(&mut parking, "a", &Waits::Behind);
     assert!(parking.waiting() == 0 && parking.next_due().is_none());
     parking.remove(&lane("a"), behind);
     assert_eq!(parking.begin(&lane("a")), None, "the first of them still is");
@@ -53,14 +53,14 @@ fn a_lane_that_is_held_goes_on_when_it_is_released() {
 fn bounds_count_records_and_bytes_of_a_lane_and_of_all() {
     let limits = Limits { parked: 4, parked_bytes: 45, lane_parked: 2, lane_parked_bytes: 100, ..Limits::default() };
     let mut parking = Parking::default();
-    park(&mut parking, "a", Waits::Until(1));
+    park(&mut parking, "a", &Waits::Until(1));
     assert!(parking.has_room(&lane("a"), 10, &limits));
-    park(&mut parking, "a", Waits::Behind);
+    park(&mut parking, "a", &Waits::Behind);
     assert!(!parking.has_room(&lane("a"), 10, &limits), "two of a lane");
     assert!(parking.has_room(&lane("b"), 10, &limits));
-    park(&mut parking, "b", Waits::Until(1));
+    park(&mut parking, "b", &Waits::Until(1));
     assert!(!parking.has_room(&lane("c"), 20, &limits), "bytes of all");
-    park(&mut parking, "c", Waits::Until(1));
+    park(&mut parking, "c", &Waits::Until(1));
     assert!(!parking.has_room(&lane("d"), 1, &limits), "records of all");
     parking.remove(&lane("c"), 3);
     assert!(parking.has_room(&lane("d"), 1, &limits));

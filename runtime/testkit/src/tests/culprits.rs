@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tidemill_core::failure::Policies;
 use tidemill_core::limits::Limits;
+use tidemill_core::service::HandlerBuilder;
 
 use super::stage::{GROUP, Stage, letters, limits, partition};
 use super::work::{COUNT, How, Task};
@@ -16,7 +17,7 @@ fn ends_processes(shape: Shape, culprit: u64, most: u32) {
     let stage = Stage::build(shape, 1, |builder, work| {
         let limits = Limits { crash_guard: true, handler_timeout: Duration::from_hours(9), ..limits() };
         let builder = builder.limits(limits).failures(Policies::default());
-        builder.handler("worker", work, |handler| handler.on::<Task>())
+        builder.handler("worker", work, HandlerBuilder::on::<Task>)
     });
     for n in 0..2_000 {
         let (how, fails) = if n == culprit { (How::Hang, ALWAYS) } else { (How::Transient, 0) };

@@ -1,7 +1,5 @@
 //! Dead letters: what they say, who goes on, and how their records come back.
 
-use std::time::Duration;
-
 use tidemill_core::code::Code;
 use tidemill_core::failure::{Policies, Then};
 use tidemill_core::headers::{self, Headers};
@@ -11,10 +9,11 @@ use tidemill_core::limits::Limits;
 use tidemill_core::parking::{Parked, Waits};
 use tidemill_core::ports::{Clock, Disposition};
 use tidemill_core::record::{Record, TopicPartition};
+use tidemill_core::service::HandlerBuilder;
 use tidemill_core::time::Timestamp;
 
 use super::parking::patient;
-use super::stage::{Ended, GROUP, Stage, command, encoded, letters, limits, operations, parked, partition};
+use super::stage::{Ended, Stage, command, encoded, letters, limits, operations, parked, partition};
 use super::work::{COUNT, HISTORY, How, Task};
 use crate::fakes::{Executor, Seen, Shape};
 
@@ -31,7 +30,7 @@ fn bad(n: u64) -> Task {
 
 fn stage(shape: Shape, then: Then) -> Stage {
     Stage::build(shape, 2, |builder, work| {
-        builder.failures(patient(0, then)).handler("worker", work, |handler| handler.on::<Task>())
+        builder.failures(patient(0, then)).handler("worker", work, HandlerBuilder::on::<Task>)
     })
 }
 
@@ -339,7 +338,7 @@ fn too_many_letters_stop_the_service() {
         let stage = Stage::build(shape, 1, |builder, work| {
             let limits = Limits { letter_percent: 20, letter_window: 50, ..limits() };
             let builder = builder.limits(limits).failures(Policies::default());
-            builder.handler("worker", work, |handler| handler.on::<Task>())
+            builder.handler("worker", work, HandlerBuilder::on::<Task>)
         });
         for n in 0..1_000 {
             let key = format!("key-{n}");

@@ -18,7 +18,7 @@ use crate::fakes::{Seen, Shape};
 const SHAPES: [Shape; 2] = [Shape::Batch, Shape::Unit];
 const ALWAYS: u32 = u32::MAX;
 /// The longest delay of [`patient`].
-const DELAY: Duration = Duration::from_secs(60);
+const DELAY: Duration = Duration::from_mins(1);
 
 /// One attempt in place, then so many delayed ones.
 pub(super) fn patient(delayed: u32, then: Then) -> Policies {
@@ -204,7 +204,7 @@ fn what_is_away_costs_no_attempts_and_stops_only_those_who_need_it() {
         stage.away.store(false, Ordering::SeqCst);
         let back = stage.clock.passed();
         executor.run_until(|_| stage.behind() == 0).expect("it goes on");
-        assert!(stage.clock.passed() - back < Duration::from_secs(5));
+        assert!(stage.clock.passed() < back + Duration::from_secs(5));
         assert!(letters(&stage).is_empty() && ended(&stage, Disposition::Parked) == 0);
         let notes = stage.notes().clone();
         let worst = notes.iter().filter_map(|note| match note {
