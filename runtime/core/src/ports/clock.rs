@@ -54,7 +54,8 @@ impl Heartbeat {
         self.beats.store(beats + 1, Ordering::Release);
     }
 
-    /// So many shards run, and so many keys of theirs have parked records that will be handled without an operator.
+    /// So many shards run, and so many keys of theirs have parked records that will be handled without an operator; one more where
+    /// something is not durable yet.
     pub fn set_waiting(&self, shards: u64, keys: u64) {
         self.waiting.store(keys, Ordering::Release);
         self.running.store(shards, Ordering::Release);
@@ -65,7 +66,8 @@ impl Heartbeat {
         self.running.load(Ordering::Acquire)
     }
 
-    /// How many keys of the shards that run have parked records that will be handled without an operator.
+    /// How many keys of the shards that run have parked records that will be handled without an operator; one more where something is
+    /// not durable yet.
     pub fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Acquire)
     }
