@@ -46,7 +46,5 @@ fn retried_and_moved_about_every_record_has_its_effects_once_in_order() {
     stage.drain();
     let applied = audit::applied_once(&stage);
     assert_eq!(applied as u64, sent, "the producer was told that all are there");
-    let letters = stage.call(&["dead-letters", "list", "--output", "json"]);
-    assert_eq!(String::from_utf8_lossy(&letters.stdout).trim(), "[]", "nothing failed for good");
     eprintln!("{applied} records had their effects once, with retries");
 }
