@@ -129,7 +129,8 @@ fn with_a_registry_the_shop_has_the_same_totals_also_while_the_registry_is_away(
     // Without a registry, a framed value is nothing that can be read.
     stage.good(&[&["ingest"], &THIRD[..]].concat());
     let words = ["TM-0503", "order-lines-", "registry.url is not set"];
-    stage.refused("orders", &["run", "--until-drained"], 1, &words);
+    let stops = ["--set", "failures.undecodable.then=stop"];
+    stage.refused("orders", &[&["run", "--until-drained"], &stops[..]].concat(), 1, &words);
     stage.registry.restart().expect("it starts again");
     stage.good(&["run", "--until-drained"]);
 }

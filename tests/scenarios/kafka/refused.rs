@@ -19,7 +19,9 @@ fn others() -> impl Iterator<Item = (&'static str, u64)> + Clone {
 
 #[test]
 fn an_output_larger_than_its_topic_takes_fails_its_unit_alone() {
-    let Some(stage) = Stage::open("outputs that are too large for Kafka", &[]) else { return };
+    let Some(stage) = Stage::open("outputs that are too large for Kafka", &["failures.permanent.then=stop"]) else {
+        return;
+    };
     feed_once(&stage, &others().chain([("large", 1)]).chain(others()).collect::<Vec<_>>());
     let output = stage.run(&[]);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -35,7 +37,7 @@ fn an_output_larger_than_its_topic_takes_fails_its_unit_alone() {
 
 #[test]
 fn an_output_that_is_refused_names_its_record_and_holds_up_no_other_partition() {
-    let Some(stage) = Stage::open("outputs that Kafka refuses", &[]) else { return };
+    let Some(stage) = Stage::open("outputs that Kafka refuses", &["failures.refused.then=stop"]) else { return };
     // The service learns at its start what the topic takes, and the topic takes less then.
     allow(&stage, LARGE);
     let mut instance = stage.start("one");

@@ -75,6 +75,8 @@ pub(crate) struct Env {
     pub(crate) run: String,
     /// The output topics, by their places.
     pub(crate) output_topics: Vec<OutputTopic>,
+    /// How many partitions each input topic has.
+    pub(crate) shards: u32,
     /// The own ids of the input topics.
     topic_ids: BTreeMap<Arc<str>, Arc<str>>,
     /// The time that all units of the commit being gathered see; `None` until one asks.
@@ -130,6 +132,7 @@ impl Env {
             observer: ports.observer,
             heartbeat: ports.heartbeat,
             output_topics,
+            shards: first.map_or(0, |(_, partitions)| partitions),
             topic_ids,
             time: Cell::new(None),
             time_text: RefCell::new(None),

@@ -172,6 +172,7 @@ impl Worker {
                 for shard in shards {
                     self.load(shard);
                 }
+                self.end_if_grown();
             }
             LogEvent::Revoked { partitions, drain } => {
                 for partition in partitions {
@@ -181,6 +182,19 @@ impl Worker {
             LogEvent::Lost { partitions } => self.lose(&partitions),
             LogEvent::Paused => self.pause(true),
             LogEvent::Resumed => self.pause(false),
+        }
+    }
+
+    /// A topic that got more partitions has a shard that the others do not have: it would wait for ever.
+    fn end_if_grown(&mut self) {
+        let (shards, service) = (self.env.shards, &self.env.service.name);
+        if let Some(grown) = self.ownership.held.keys().find(|partition| partition.partition >= shards) {
+            let message = format!(
+                "{} has partition {}, and service {service} began with {shards} partitions of each input; more partitions of a \
+                 topic move keys away from their state",
+                grown.topic, grown.partition
+            );
+            self.end(Err(Coded::new(Code::NOT_CO_PARTITIONED, message)));
         }
     }
 
