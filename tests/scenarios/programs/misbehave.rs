@@ -98,8 +98,10 @@ enum Command {
 async fn work(command: Command) -> Result<Exit, Coded> {
     match command {
         Command::Feed(options) => {
-            let host = Host::open(Configuration::load(&options)?)?;
-            host.create_topics(["numbers".into()]).await?;
+            let mut host = Host::open(Configuration::load(&options)?)?;
+            host.add(service("moody", How::Well))?;
+            host.add(service("steady", How::Well))?;
+            host.create_topics(host.topics()).await?;
             let mut publisher = host.publisher("/tests/numbers");
             publisher.declare::<Number>().await?;
             for number in 0..NUMBERS {
