@@ -41,9 +41,15 @@ pub(crate) enum Entered {
 pub(crate) struct Books {
     pub(crate) parking: Parking,
     pub(crate) letters: Letters,
+}
+
+/// What was found in the state of a shard.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) books: Books,
     /// What the life before left.
     pub(crate) mark: Option<Mark>,
-    /// Where each parked record came from, by its number, until the shard starts.
+    /// Where each parked record came from, by its number.
     pub(crate) origins: BTreeMap<u64, Position>,
 }
 
@@ -60,10 +66,12 @@ impl Books {
             Entered::Closed { id } => self.letters.close(id),
         }
     }
+}
 
+impl Found {
     /// Takes in what was found in state, in any order.
     fn of(service: &Service, entries: Vec<Entry>) -> Result<Self, Coded> {
-        let (mut books, mut parked) = (Self::default(), Vec::new());
+        let (mut found, mut parked) = (Self::default(), Vec::new());
         for (key, value) in entries {
             let place = ScopeKey::parse(&key).map(|place| (place.name, place.key, place.entry.unwrap_or_default()));
             let bad = |what: &str| {
@@ -76,24 +84,24 @@ impl Books {
                     let number =
                         number.try_into().map(u64::from_be_bytes).map_err(|_| bad("the number of a parked record"))?;
                     let record = Parked::read(&value).map_err(|_| bad("a parked record"))?;
-                    books.origins.insert(number, record.position());
+                    found.origins.insert(number, record.position());
                     let slot = Slot { lane: Bytes::copy_from_slice(lane), number, bytes: value.len() };
                     parked.push((slot, lane_of(service, &record)?, record.waits));
                 }
                 Some((LETTERS, _, id)) => {
                     let id = std::str::from_utf8(id).ok().and_then(EventId::parse);
                     let id = id.ok_or_else(|| bad("the id of an open dead letter"))?;
-                    books.letters.open(id, Open::read(&value).map_err(|_| bad("an open dead letter"))?);
+                    found.books.letters.open(id, Open::read(&value).map_err(|_| bad("an open dead letter"))?);
                 }
-                Some((GUARD, ..)) => books.mark = Mark::read(&value),
+                Some((GUARD, ..)) => found.mark = Mark::read(&value),
                 _ => {}
             }
         }
         parked.sort_unstable_by_key(|(slot, ..)| slot.number);
         for (slot, lane, waits) in parked {
-            books.parking.add(&lane, slot, &waits);
+            found.books.parking.add(&lane, slot, &waits);
         }
-        Ok(books)
+        Ok(found)
     }
 }
 
@@ -111,7 +119,7 @@ fn lane_of(service: &Service, parked: &Parked) -> Result<LaneId, Coded> {
 }
 
 /// Reads what is kept of a shard that was loaded.
-pub(crate) async fn read(env: &Env, shard: u32, generation: Generation) -> Result<Books, Coded> {
+pub(crate) async fn read(env: &Env, shard: u32, generation: Generation) -> Result<Found, Coded> {
     let (mut range, mut all) = (runtime_range(), Vec::new());
     let mut transaction = match &env.commits {
         Committing::Batch(_) => None,
@@ -131,5 +139,5 @@ pub(crate) async fn read(env: &Env, shard: u32, generation: Generation) -> Resul
             _ => break,
         }
     }
-    Books::of(&env.service, all)
+    Found::of(&env.service, all)
 }

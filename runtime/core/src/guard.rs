@@ -93,16 +93,14 @@ enum Phase {
 /// What a shard may do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Advice {
-    /// Leave this mark first.
-    Write(Option<Bytes>),
+    /// Leave this mark first. Where units run one at a time, it says which begins next.
+    Write(Bytes),
     /// Begin no unit before something is durable.
     Wait,
     /// Begin so many units at most.
     Few(usize),
     /// Begin what it likes.
     Any,
-    /// Write this down: it says which unit begins next.
-    Note(Bytes),
     /// Begin one unit.
     One,
 }
@@ -185,7 +183,7 @@ impl Guard {
     /// What the shard may do. `is_clean`: everything it did is durable, and nothing is under way. `next`: how far each partition is.
     pub(crate) fn advise(&mut self, is_clean: bool, next: impl Fn(&TopicPartition) -> u64) -> Advice {
         match self.phase {
-            Phase::Away => return Advice::Write(Some(self.mark(None))),
+            Phase::Away => return Advice::Write(self.mark(None)),
             Phase::Written { .. } | Phase::Removed => return Advice::Wait,
             Phase::Off => return Advice::Any,
             Phase::Durable => {}
@@ -202,19 +200,19 @@ impl Guard {
             self.next = None;
             self.suspects.clear();
             self.culprits.clear();
-            return Advice::Write(Some(self.mark(None)));
+            return Advice::Write(self.mark(None));
         }
-        match self.is_careful() {
-            false => Advice::Few(FEW.saturating_sub(self.begun)),
+        if !self.is_careful() {
+            return Advice::Few(FEW.saturating_sub(self.begun));
+        }
+        match &mut self.next {
             _ if !is_clean => Advice::Wait,
-            _ => match &mut self.next {
-                Some((attempt, is_noted @ false)) => {
-                    *is_noted = true;
-                    let attempt = attempt.clone();
-                    Advice::Note(self.mark(Some(attempt)))
-                }
-                _ => Advice::One,
-            },
+            Some((attempt, is_noted @ false)) => {
+                *is_noted = true;
+                let attempt = attempt.clone();
+                Advice::Write(self.mark(Some(attempt)))
+            }
+            _ => Advice::One,
         }
     }
 

@@ -53,6 +53,11 @@ impl<T> Lanes<T> {
         debug_assert!(before.is_none(), "two units in one lane");
     }
 
+    /// What comes next in the lane, without taking it.
+    pub(crate) fn first(&self, lane: &LaneId) -> Option<&T> {
+        self.busy.get(lane)?.front()
+    }
+
     /// What comes before all that wait in the lane, which is busy.
     pub(crate) fn push_front(&mut self, lane: &LaneId, item: T) {
         self.busy.get_mut(lane).expect("the lane is busy").push_front(item);

@@ -13,11 +13,11 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use crate::books::Books;
-use crate::code::{Code, Coded};
+use crate::code::Coded;
 use crate::gathered::{Alone, Gathered};
 use crate::guard::Guard;
 use crate::lane::{LaneId, Lanes};
-use crate::limits::WhenFull;
+use crate::parking::full;
 use crate::planted::{Bug, is_planted, strikes};
 use crate::ports::{Answer, Committing, Disposition, Generation, Log, ShardCommit, UnitEnded};
 use crate::progress::Progress;
@@ -243,7 +243,8 @@ impl Shard {
             return Ok(false);
         }
         if !incoming.is_command() && lane.as_ref().is_some_and(|lane| self.is_full(lane, size)) {
-            return self.held_back(place, offset).map(|()| false);
+            let position = self.sources[place].partition.at(offset);
+            return full(limits, &position).map_or(Ok(false), |cause| Err(Trouble::Stop(cause)));
         }
         let (record, batch_ended) = self.sources[place].take();
         if batch_ended {
@@ -262,18 +263,6 @@ impl Shard {
     fn is_full(&self, lane: &LaneId, size: usize) -> bool {
         let parking = &self.home.books.borrow().parking;
         parking.holds(lane) && !parking.has_room(lane, size, &self.home.env.service.limits)
-    }
-
-    /// A record has to be parked and cannot be: its partition waits, unless the service is to stop.
-    fn held_back(&self, place: usize, offset: u64) -> Result<(), Trouble> {
-        match self.home.env.service.limits.when_parked_full {
-            WhenFull::HoldBack => Ok(()),
-            WhenFull::Stop => {
-                let position = self.sources[place].partition.at(offset);
-                let message = format!("{position} has to be parked, and no more may be: see limits.parked");
-                Err(Trouble::Stop(Coded::new(Code::PARKING_FULL, message)))
-            }
-        }
     }
 
     /// A unit ended: what it did joins the commit being gathered, or the trouble is told. One that has to begin again later comes back,

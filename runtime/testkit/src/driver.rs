@@ -179,9 +179,10 @@ impl TestDriver {
     /// What is parked, in the order in which it was. What will be tried again by itself is so before [`TestDriver::send`] returns, so
     /// what is seen here waits for an operator, or behind such a record.
     pub fn parked(&self) -> Vec<Parked> {
-        let mut found = parking::parked(reading::state(&*self.broker, &self.name, SHARD));
-        found.sort_by_key(|(number, _)| *number);
-        found.into_iter().map(|(_, parked)| parked).collect()
+        let entries = reading::state(&*self.broker, &self.name, SHARD);
+        let mut found: Vec<_> = entries.iter().filter_map(parking::parked).collect();
+        found.sort_by_key(|(_, number, _)| *number);
+        found.into_iter().map(|(.., parked)| parked).collect()
     }
 
     /// What a handler keeps for a key.

@@ -43,11 +43,8 @@ impl Dependencies {
 
     /// Whether a unit that needs these may begin: all are there, or it is the one that asks.
     pub(crate) fn may_begin(&self, needs: &[usize], now: Timestamp) -> bool {
-        if needs.is_empty() {
-            return true;
-        }
+        let may = self.is_due(needs, now);
         let mut breakers = self.breakers.borrow_mut();
-        let may = needs.iter().all(|place| breakers[*place].probe.is_none_or(|probe| probe <= now));
         for place in needs.iter().filter(|_| may) {
             if let Some(probe) = &mut breakers[*place].probe {
                 *probe = now + BREAKER_PAUSE;

@@ -157,11 +157,6 @@ impl Policies {
         policies.0.iter_mut().for_each(|policy| policy.delayed.attempts = 0);
         policies
     }
-
-    /// The longest time for which a record may be tried.
-    pub fn longest(&self) -> Duration {
-        self.0.iter().map(|policy| policy.total).max().unwrap_or_default()
-    }
 }
 
 #[cfg(test)]

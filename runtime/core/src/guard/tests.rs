@@ -10,7 +10,7 @@ fn after(ends: u32) -> Guard {
     let (mut guard, culprit) = Guard::new("now", mark);
     assert!(culprit.is_empty());
     guard.suspect(vec![(inputs(), 100)], 3);
-    assert!(matches!(guard.advise(true, |_| 0), Advice::Write(Some(_))), "first of all");
+    assert!(matches!(guard.advise(true, |_| 0), Advice::Write(_)), "first of all");
     guard.wrote(false);
     guard.committed();
     assert_eq!(guard.advise(true, |_| 0), Advice::Wait, "another commit was under way");
@@ -34,7 +34,7 @@ fn one(guard: &mut Guard, offset: u64) -> Mark {
     let attempt = || Attempt::of(&inputs().at(offset));
     assert_eq!(guard.advise(true, |_| offset), Advice::One);
     assert!(!guard.may_begin(attempt), "it has to be written down");
-    let Advice::Note(mark) = guard.advise(true, |_| offset) else { panic!("it is written down") };
+    let Advice::Write(mark) = guard.advise(true, |_| offset) else { panic!("it is written down") };
     guard.wrote(true);
     assert_eq!(guard.advise(false, |_| offset), Advice::Wait, "it is not durable");
     assert_eq!(guard.advise(true, |_| offset), Advice::One);
@@ -53,7 +53,7 @@ fn after_one_bad_end_some_units_run_singly_and_commits_are_small_until_what_was_
     (0..FEW).for_each(|_| guard.began());
     assert_eq!(guard.advise(false, |_| 0), Advice::Few(0));
     assert_eq!(guard.advise(true, |_| 50), Advice::Few(FEW), "they are durable");
-    let Advice::Write(Some(mark)) = guard.advise(true, |_| 100) else { panic!("nothing is suspected any more") };
+    let Advice::Write(mark) = guard.advise(true, |_| 100) else { panic!("nothing is suspected any more") };
     assert_eq!(Mark::read(&mark).expect("a mark"), Mark { run: "now".into(), ..Mark::default() });
     guard.wrote(true);
     assert_eq!(guard.advise(false, |_| 100), Advice::Any);
@@ -71,7 +71,7 @@ fn a_record_during_which_two_lives_ended_is_the_culprit_and_stays_known() {
     let (mut third, culprits) = Guard::new("third", Some(mark));
     assert_eq!(culprits, std::slice::from_ref(&culprit));
     // The process may end before the culprit is a dead letter.
-    let Advice::Write(Some(mark)) = third.advise(true, |_| 7) else { panic!("first of all") };
+    let Advice::Write(mark) = third.advise(true, |_| 7) else { panic!("first of all") };
     assert_eq!(Guard::new("last", Mark::read(&mark)).1, [culprit]);
 }
 
@@ -79,10 +79,10 @@ fn a_record_during_which_two_lives_ended_is_the_culprit_and_stays_known() {
 fn another_unit_than_was_written_down_is_written_down_in_its_place() {
     let mut guard = after(2);
     assert!(!guard.may_begin(|| Attempt::Parked(1)));
-    assert!(matches!(guard.advise(true, |_| 0), Advice::Note(_)));
+    assert!(matches!(guard.advise(true, |_| 0), Advice::Write(_)));
     guard.wrote(true);
     assert!(!guard.may_begin(|| Attempt::Parked(2)));
-    assert!(matches!(guard.advise(true, |_| 0), Advice::Note(_)));
+    assert!(matches!(guard.advise(true, |_| 0), Advice::Write(_)));
 }
 
 #[test]

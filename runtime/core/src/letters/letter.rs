@@ -74,16 +74,7 @@ pub(crate) fn write(record: &Record, round: &Round<'_>, also: Compatibility, add
         text(headers::DL_HEADERS, &record.headers.iter().count().to_string());
     }
     also_known_as(also, record, round, &mut block);
-    let written: Result<(), std::convert::Infallible> = into.push(
-        address,
-        record.key.as_deref(),
-        |buffer| buffer.extend_from_slice(&block),
-        |buffer| {
-            buffer.extend_from_slice(record.value.as_deref().unwrap_or_default());
-            Ok(record.value.is_some())
-        },
-    );
-    let Ok(()) = written;
+    into.push_raw(address, record.key.as_deref(), &Headers::from_bytes(block.into()), record.value.as_deref());
 }
 
 /// Appends the headers that other tools read.

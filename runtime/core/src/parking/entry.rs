@@ -105,7 +105,17 @@ impl Parked {
 
     /// Where the record came from.
     pub fn position(&self) -> Position {
-        TopicPartition::new(self.topic.as_str(), self.partition).at(self.offset)
+        self.origin().at(self.offset)
+    }
+
+    /// The partition that it came from.
+    pub(crate) fn origin(&self) -> TopicPartition {
+        TopicPartition::new(self.topic.as_str(), self.partition)
+    }
+
+    /// What stands for the record's id, where its headers name none.
+    pub(crate) fn named(&self) -> Option<String> {
+        Some(self.own_id.clone()).filter(|id| !id.is_empty())
     }
 
     /// The record, as it came.
@@ -156,11 +166,9 @@ pub(crate) fn lane_key(lane: &LaneId, handler: &str) -> Bytes {
     name.into()
 }
 
-/// The parked records among state entries of a service, each with its number: a later one was parked later.
-pub fn parked(entries: impl IntoIterator<Item = Entry>) -> Vec<(u64, Parked)> {
-    let read = |(key, value): Entry| {
-        let place = ScopeKey::parse(&key).filter(|place| place.handler == RUNTIME_NAME && place.name == PARKED)?;
-        Some((u64::from_be_bytes(place.entry?.try_into().ok()?), Parked::read(&value).ok()?))
-    };
-    entries.into_iter().filter_map(read).collect()
+/// The parked record that a state entry of a service is, behind its lane's name and its number: a later one was parked later. In the
+/// order of state keys the records of a lane stand together, the first of them first.
+pub fn parked((key, value): &Entry) -> Option<(&[u8], u64, Parked)> {
+    let place = ScopeKey::parse(key).filter(|place| place.handler == RUNTIME_NAME && place.name == PARKED)?;
+    Some((place.key, u64::from_be_bytes(place.entry?.try_into().ok()?), Parked::read(value).ok()?))
 }

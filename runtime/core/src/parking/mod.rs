@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use bytes::Bytes;
 
+use crate::code::{Code, Coded};
 use crate::lane::LaneId;
-use crate::limits::Limits;
+use crate::limits::{Limits, WhenFull};
+use crate::record::Position;
 use crate::state::entry_suffix;
 use crate::time::Timestamp;
 
@@ -57,6 +59,12 @@ struct ParkedLane {
     head: Head,
 }
 
+/// With what the service stops that has to park a record and has no room for it; `None` where its partition waits instead.
+pub(crate) fn full(limits: &Limits, position: &Position) -> Option<Coded> {
+    let message = || format!("{position} has to be parked, and no more may be: see limits.parked");
+    (limits.when_parked_full == WhenFull::Stop).then(|| Coded::new(Code::PARKING_FULL, message()))
+}
+
 /// The parked records of one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Parking {
@@ -93,11 +101,6 @@ impl Parking {
         let of_lane = self.lanes.get(lane).map_or((0, 0), |lane| (lane.slots.len(), lane.bytes));
         fits(self.records, self.bytes, limits.parked, limits.parked_bytes)
             && (of_lane.0 == 0 || fits(of_lane.0, of_lane.1, limits.lane_parked, limits.lane_parked_bytes))
-    }
-
-    /// Whether any record may be parked in a lane that is not here yet.
-    pub(crate) fn has_place(&self, limits: &Limits) -> bool {
-        self.records < limits.parked && self.bytes < limits.parked_bytes
     }
 
     /// Takes a record in, as it was found in state or as it has just been parked.

@@ -28,7 +28,7 @@ pub trait Blocking: Send + Sync {
     fn run(&self, job: Box<dyn FnOnce() + Send>);
 }
 
-/// What a worker writes before and after it polls a handler, for a watchdog on another thread to read.
+/// What a worker tells threads that look on: a watchdog, and whoever waits until everything is done.
 ///
 /// The number is odd while a handler is polled; the watchdog sees a handler that blocks its thread as an odd number that
 /// stays. No clock is needed on the worker's side.

@@ -2,6 +2,8 @@
 
 use std::task::Context;
 
+use bytes::Bytes;
+
 use crate::gathered::Gathered;
 use crate::guard::Advice;
 use crate::headers::Headers;
@@ -12,7 +14,6 @@ use crate::shard::{Shard, Trouble};
 use crate::source::Source;
 use crate::time::Timestamp;
 use crate::unit::{Made, Settles, Step, Unit, run};
-use bytes::Bytes;
 
 impl Shard {
     /// Keeps the shard's mark, and the budget to what may begin. Tells whether anything happened.
@@ -52,14 +53,13 @@ impl Shard {
                 *budget = 0;
                 return Ok(false);
             }
-            Advice::Note(mark) => Some(mark),
             Advice::One => {
                 *budget = 1;
                 return Ok(false);
             }
         };
         *budget = 0;
-        self.write_mark(cx, gathered, mark)?;
+        self.write_mark(cx, gathered, Some(mark))?;
         Ok(true)
     }
 

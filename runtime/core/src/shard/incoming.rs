@@ -17,8 +17,8 @@ pub(super) enum Incoming {
     Ignored,
     /// Somebody's event, or one that no handler takes.
     Event(Way),
-    /// An operator's command, and the way of the record that it is about.
-    Command(Box<Command>, Way),
+    /// An operator's command, and the record that it is about, with its way.
+    Command(Box<Command>, Record, Way),
 }
 
 /// A record that a lane will handle.
@@ -29,8 +29,7 @@ pub(super) struct Waiting {
     pub(super) way: Way,
     /// The record, or the one that a command is about.
     pub(super) record: Record,
-    /// The command, and where the record that it is about came from.
-    pub(super) command: Option<(Box<Command>, TopicPartition)>,
+    pub(super) command: Option<Box<Command>>,
 }
 
 /// Looks at the next record of a source.
@@ -39,9 +38,9 @@ pub(super) fn look_at(env: &Env, source: &Source, record: &Record) -> Incoming {
     if source.input == service.internal {
         return match Command::read(record) {
             Some(command) => {
-                let (position, target) = (command.target.position(), command.target.record());
-                let way = service.way_from(&position.source.topic, target.headers.get(headers::TYPE));
-                Incoming::Command(Box::new(command), way)
+                let target = command.target.record();
+                let way = service.way_from(&command.target.origin().topic, target.headers.get(headers::TYPE));
+                Incoming::Command(Box::new(command), target, way)
             }
             None => Incoming::Ignored,
         };
@@ -70,9 +69,8 @@ impl Incoming {
                 }
                 Some(service.lane(handler, record, &source.partition.at(record.offset)))
             }
-            Self::Command(command, way) => {
-                let target = &command.target;
-                Some(service.lane(service.handler_of(*way), &target.record(), &target.position()))
+            Self::Command(command, target, way) => {
+                Some(service.lane(service.handler_of(*way), target, &command.target.position()))
             }
         }
     }
@@ -85,10 +83,7 @@ impl Waiting {
         Some(match incoming {
             Incoming::Ignored => return None,
             Incoming::Event(way) => Self { source, offset, way, record, command: None },
-            Incoming::Command(command, way) => {
-                let (record, origin) = (command.target.record(), command.target.position().source);
-                Self { source, offset, way, record, command: Some((command, origin)) }
-            }
+            Incoming::Command(command, record, way) => Self { source, offset, way, record, command: Some(command) },
         })
     }
 }

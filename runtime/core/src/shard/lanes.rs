@@ -1,9 +1,13 @@
 //! Who begins in which lane: records as they come, parked ones that are due, and those that had to wait.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use futures_util::stream::Stream as _;
+
+use crate::code::Code;
 use crate::gathered::Gathered;
 use crate::guard::Attempt;
 use crate::headers;
@@ -62,7 +66,7 @@ impl Shard {
         lane: Option<LaneId>,
     ) -> Result<(), Trouble> {
         let (source, offset) = (waiting.source, waiting.offset);
-        let handler = self.home.env.service.handler_of(waiting.way);
+        let way = waiting.way;
         let is_plain = waiting.command.is_none();
         match lane {
             Some(lane) if self.lanes.queued(&lane).is_some() => {
@@ -90,7 +94,7 @@ impl Shard {
                     }
                     Launched::Rests(rest, back) => {
                         self.sources[source].progress.take(offset);
-                        let lane = lane.unwrap_or_else(|| self.own_lane(handler, source, offset));
+                        let lane = lane.unwrap_or_else(|| self.own_lane(way, source, offset));
                         self.lanes.occupy(lane.clone());
                         self.put_back(lane, rest, back);
                     }
@@ -101,8 +105,8 @@ impl Shard {
     }
 
     /// The lane of a record without a key.
-    fn own_lane(&self, handler: usize, source: usize, offset: u64) -> LaneId {
-        LaneId::Alone(handler, self.sources[source].partition.at(offset))
+    fn own_lane(&self, way: Way, source: usize, offset: u64) -> LaneId {
+        LaneId::Alone(self.home.env.service.handler_of(way), self.sources[source].partition.at(offset))
     }
 
     /// A lane in which nothing is under way, and something has to begin.
@@ -136,11 +140,10 @@ impl Shard {
             while *budget > 0 && self.in_flight.len() < in_flight && !gathered.is_full() {
                 let may_begin = match rest {
                     Rest::Later | Rest::Unnoted => true,
-                    Rest::Room => self.home.books.borrow().parking.has_place(&self.home.env.service.limits),
+                    Rest::Room => self.has_room_for_next(),
                     Rest::Away(handler) => {
                         let env = &self.home.env;
-                        let needs = &env.service.registered(handler).needs;
-                        !env.dependencies.is_away(needs) || env.dependencies.is_due(needs, now)
+                        env.dependencies.is_due(&env.service.registered(handler).needs, now)
                     }
                 };
                 let lane = self.resting.get_mut(&rest).filter(|_| may_begin).and_then(VecDeque::pop_front);
@@ -163,11 +166,18 @@ impl Shard {
         Ok(*budget < before)
     }
 
+    /// Whether there is room for the next record that rests for it. Less would let its handler fail again and again, for nothing.
+    fn has_room_for_next(&self) -> bool {
+        let next = self.resting.get(&Rest::Room).and_then(VecDeque::front);
+        let record = next.and_then(|lane| Some((lane, &self.lanes.first(lane)?.record)));
+        let parking = &self.home.books.borrow().parking;
+        record.is_none_or(|(lane, record)| parking.has_room(lane, record.size(), &self.home.env.service.limits))
+    }
+
     /// Polls the units under way; those that end free their lane for the next. Tells whether any ended.
     pub(super) fn poll_units(&mut self, cx: &mut Context<'_>, gathered: &mut Gathered) -> Result<bool, Trouble> {
-        use futures_util::stream::Stream as _;
         let mut any = false;
-        while let Poll::Ready(Some(finished)) = std::pin::Pin::new(&mut self.in_flight).poll_next(cx) {
+        while let Poll::Ready(Some(finished)) = Pin::new(&mut self.in_flight).poll_next(cx) {
             any = true;
             let finished = finished?;
             let lane = finished.unit.lane();
@@ -251,11 +261,11 @@ impl Shard {
         let env = Rc::clone(&self.home.env);
         let source = &self.sources[waiting.source];
         let (partition, since) = (source.partition.clone(), source.since);
-        let origin = waiting.command.as_ref().map_or(&partition, |(_, origin)| origin);
+        let origin = waiting.command.as_ref().map_or_else(|| partition.clone(), |command| command.target.origin());
         let step = match &waiting.command {
-            Some((command, _)) => Step::Command(command.clone()),
+            Some(command) => Step::Command(command.clone()),
             None if queue => Step::Queue,
-            None => step_of(&env, waiting.way, origin, &waiting.record),
+            None => step_of(&env, waiting.way, &origin, &waiting.record),
         };
         let handler = env.service.handler_of(waiting.way);
         let is_handled = matches!(step, Step::Handle);
@@ -263,13 +273,10 @@ impl Shard {
         if let Some(rest) = self.has_to_rest(handler, is_handled, attempt) {
             return Ok(Launched::Rests(rest, Back::Waiting(Box::new(waiting))));
         }
-        let origin = origin.clone();
         let settles = Settles::Record { source: partition, offset: waiting.offset, since };
         let made = Made { origin, settles, record: waiting.record, way: waiting.way };
         let mut unit = Unit::new(self.home.clone(), made);
-        if let Some((command, _)) = &waiting.command {
-            unit.own_id = Some(command.target.own_id.clone()).filter(|id| !id.is_empty());
-        }
+        unit.own_id = waiting.command.and_then(|command| command.target.named());
         self.poll_once(cx, gathered, Box::pin(async move { Ok(run(unit, step).await) }))
     }
 
@@ -323,15 +330,15 @@ impl Shard {
 /// Reads a parked record and handles it.
 async fn parked(home: Home, lane: LaneId, slot: Slot) -> Result<Finished, Trouble> {
     let parked = fetch(&home, &slot).await.map_err(|cause| match cause.code {
-        crate::code::Code::FENCED => Trouble::Restart(Answer::Fenced(cause)),
-        crate::code::Code::STATE_UNREADABLE => Trouble::Stop(cause),
+        Code::FENCED => Trouble::Restart(Answer::Fenced(cause)),
+        Code::STATE_UNREADABLE => Trouble::Stop(cause),
         _ => Trouble::Restart(Answer::NotCommitted(cause)),
     })?;
-    let (record, origin) = (parked.record(), parked.position().source);
+    let (record, origin) = (parked.record(), parked.origin());
     let way: Way = home.env.service.way_from(&origin.topic, record.headers.get(headers::TYPE));
     let step = step_of(&home.env, way, &origin, &record);
     let mut unit = Unit::new(home, Made { origin, settles: Settles::Parked(slot), record, way });
-    unit.own_id = Some(parked.own_id).filter(|id| !id.is_empty());
+    unit.own_id = parked.named();
     let past = parked.past.filter(|_| !is_planted(Bug::PastForgotten));
     (unit.past, unit.redriven, unit.parked_in) = (past, parked.redriven, Some(lane));
     Ok(run(unit, step).await)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::code::{Code, Coded};
 use crate::failure::{Cause, ErrorClass, Then};
-use crate::handler::{Class, Failure};
+use crate::handler::{Class, Failure, HandlerError};
 use crate::parking::Past;
 use crate::planted::{Bug, is_planted};
 use crate::record::Position;
@@ -16,6 +16,12 @@ use crate::unit::Unit;
 pub(super) enum Verdict {
     /// Another attempt in place, after this delay. It may be one that spends no attempt.
     TryAgain { delay: Duration, said: String, is_spent: bool },
+    /// No other attempt of this unit.
+    End(End),
+}
+
+/// What becomes of a record that is not tried again here and at once.
+pub(super) enum End {
     /// What the handler needs is away: the record waits until it is back.
     Away,
     /// The record is parked until then.
@@ -40,8 +46,17 @@ fn not_taken(handler: &Registered, position: &Position, cause: &Coded) -> Coded 
     Coded::new(Code::EFFECTS_REFUSED, message)
 }
 
-/// The class of a failure, what is said of it in full, and what its maker said.
-fn classified(unit: &Unit, failure: Failure) -> Result<Classified, Box<Verdict>> {
+/// A failure as its policy sees it.
+struct Classified {
+    class: ErrorClass,
+    /// What is said of it in full.
+    cause: Coded,
+    /// What its maker said.
+    said: String,
+}
+
+/// The class of a failure that has a policy.
+fn classified(unit: &Unit, failure: Failure) -> Classified {
     let (registered, position) = (unit.registered(), unit.position());
     let name = &registered.name;
     let (class, said) = match failure {
@@ -54,98 +69,99 @@ fn classified(unit: &Unit, failure: Failure) -> Result<Classified, Box<Verdict>>
                     Coded::new(Code::UNDECODABLE, format!("{position} cannot be read as {event}: {said}"))
                 }
             };
-            return Ok((ErrorClass::Undecodable, cause, said));
+            return Classified { class: ErrorClass::Undecodable, cause, said };
         }
         Failure::Refused(cause) => {
             let said = cause.message.clone();
-            return Ok((ErrorClass::Refused, not_taken(registered, &position, &cause), said));
+            return Classified { class: ErrorClass::Refused, cause: not_taken(registered, &position, &cause), said };
         }
         Failure::Crashed => {
             let said = "the process ended while it was handled".to_owned();
             let message = format!("handler {name}: record at {position}: {said}, again and again");
-            return Ok((ErrorClass::Crash, Coded::new(Code::CRASHES, message), said));
+            return Classified { class: ErrorClass::Crash, cause: Coded::new(Code::CRASHES, message), said };
         }
         Failure::Panicked(message) => (ErrorClass::Panic, format!("handler {name} panicked: {message}")),
         Failure::TimedOut => {
             (ErrorClass::Timeout, format!("handler {name} did not end within {:?}", registered.timeout))
         }
         Failure::Handler(error) => match error.class() {
-            Class::Fatal(cause) => return Err(Box::new(Verdict::Stop(cause.clone()))),
-            Class::Unavailable(dependency) => {
-                return unavailable(unit, dependency, error.message());
-            }
-            Class::Transient => (ErrorClass::Transient, error.to_string()),
             Class::Permanent => (ErrorClass::Permanent, error.to_string()),
+            Class::Transient | Class::Unavailable(_) | Class::Fatal(_) => (ErrorClass::Transient, error.to_string()),
         },
     };
-    Ok((class, failed(unit, &said), said))
-}
-
-/// What is said of a handler that failed.
-fn failed(unit: &Unit, said: &str) -> Coded {
-    let (name, position, attempts) = (&unit.registered().name, unit.position(), unit.attempt);
+    let attempts = unit.attempt;
     let times = if attempts == 1 { "after 1 attempt".to_owned() } else { format!("after {attempts} attempts") };
-    Coded::new(Code::HANDLER_FAILED, format!("handler {name} failed at {position} {times}: {said}"))
+    let cause = Coded::new(Code::HANDLER_FAILED, format!("handler {name} failed at {position} {times}: {said}"));
+    Classified { class, cause, said }
 }
 
-type Classified = (ErrorClass, Coded, String);
-
-/// What the handler needs is not there. A name that it does not declare is no more than a word.
-fn unavailable(unit: &Unit, dependency: &str, message: &str) -> Result<Classified, Box<Verdict>> {
+/// What follows where the handler needs something that is not there; `None` where it does not declare that.
+fn unavailable(unit: &Unit, dependency: &str, message: &str) -> Option<Verdict> {
     let (env, registered) = (&unit.home.env, unit.registered());
     let declared = env.dependencies.place(dependency).filter(|place| registered.needs.contains(place));
-    let Some(place) = declared.filter(|_| !is_planted(Bug::AwaySpendsAttempts)) else {
-        let said = format!("{message} (the handler does not declare .needs({dependency:?}))");
-        return Ok((ErrorClass::Transient, failed(unit, &said), said));
-    };
+    let place = declared.filter(|_| !is_planted(Bug::AwaySpendsAttempts))?;
     if env.dependencies.failed(place, env.clock.now()) {
         env.observer.breaker(dependency, true, message);
     }
     if env.dependencies.is_away(&registered.needs) {
-        return Err(Box::new(Verdict::Away));
+        return Some(Verdict::End(End::Away));
     }
     let delay = registered.policies.of(ErrorClass::Transient).retry.delay(1, &*env.random);
-    Err(Box::new(Verdict::TryAgain { delay, said: message.to_owned(), is_spent: false }))
+    Some(Verdict::TryAgain { delay, said: message.to_owned(), is_spent: false })
 }
 
 /// What follows a failure of an attempt.
-pub(super) fn judge(unit: &Unit, failure: Failure) -> Verdict {
-    decide(unit, failure, false)
+pub(super) fn judge(unit: &Unit, mut failure: Failure) -> Verdict {
+    if let Failure::Handler(error) = &failure {
+        match error.class() {
+            Class::Fatal(cause) => return Verdict::End(End::Stop(cause.clone())),
+            Class::Unavailable(dependency) => {
+                if let Some(verdict) = unavailable(unit, dependency, error.message()) {
+                    return verdict;
+                }
+                // A name that nobody declared is no more than a word.
+                let (said, dependency) = (error.message(), dependency.as_str());
+                let said = format!("{said} (the handler does not declare .needs({dependency:?}))");
+                failure = Failure::Handler(HandlerError::transient(said));
+            }
+            Class::Transient | Class::Permanent => {}
+        }
+    }
+    let failure = classified(unit, failure);
+    let (env, policy) = (&unit.home.env, unit.registered().policies.of(failure.class));
+    let delayed = unit.past.as_ref().map_or(0, |past| past.delayed);
+    if delayed == 0 && unit.attempt < policy.retry.attempts {
+        let delay = policy.retry.delay(unit.attempt, &*env.random);
+        return Verdict::TryAgain { delay, said: failure.said, is_spent: true };
+    }
+    let (then, mut failed) = (policy.then, failed(unit, failure));
+    if delayed < policy.delayed.attempts {
+        let until = env.clock.now() + policy.delayed.delay(delayed + 1, &*env.random);
+        if until.since(Timestamp::from_millis(failed.past.first)) <= policy.total {
+            failed.past.delayed += 1;
+            return Verdict::End(End::Park { until, failed });
+        }
+    }
+    Verdict::End(End::GiveUp { then, failed })
 }
 
 /// What follows a failure that was found out without an attempt, which another would not change.
-pub(super) fn judge_for_good(unit: &mut Unit, failure: Failure) -> Verdict {
+pub(super) fn judge_for_good(unit: &mut Unit, failure: Failure) -> End {
     unit.attempt = unit.past.as_ref().map_or(1, |past| past.attempts.max(1));
-    decide(unit, failure, true)
+    let failure = classified(unit, failure);
+    End::GiveUp { then: unit.registered().policies.of(failure.class).then, failed: failed(unit, failure) }
 }
 
-fn decide(unit: &Unit, failure: Failure, is_final: bool) -> Verdict {
-    let (class, cause, said) = match classified(unit, failure) {
-        Ok(classified) => classified,
-        Err(verdict) => return *verdict,
-    };
-    let (env, registered) = (&unit.home.env, unit.registered());
-    let policy = registered.policies.of(class);
-    let delayed = unit.past.as_ref().map_or(0, |past| past.delayed);
-    if !is_final && delayed == 0 && unit.attempt < policy.retry.attempts {
-        let delay = policy.retry.delay(unit.attempt, &*env.random);
-        return Verdict::TryAgain { delay, said, is_spent: true };
-    }
-    let now = env.clock.now();
-    let first = unit.past.as_ref().map_or(unit.failed_at.unwrap_or(now).as_millis(), |past| past.first);
-    let mut past = Past {
+/// What is kept of a failure beside the record.
+fn failed(unit: &Unit, failure: Classified) -> Failed {
+    let Classified { class, cause, said } = failure;
+    let now = unit.home.env.clock.now();
+    let past = Past {
         attempts: unit.attempt,
-        delayed,
-        first,
+        delayed: unit.past.as_ref().map_or(0, |past| past.delayed),
+        first: unit.past.as_ref().map_or(unit.failed_at.unwrap_or(now).as_millis(), |past| past.first),
         last: now.as_millis(),
-        cause: Cause::new(&registered.name, class, &cause, &said),
+        cause: Cause::new(&unit.registered().name, class, &cause, &said),
     };
-    if !is_final && delayed < policy.delayed.attempts {
-        let until = now + policy.delayed.delay(delayed + 1, &*env.random);
-        if until.since(Timestamp::from_millis(first)) <= policy.total {
-            past.delayed += 1;
-            return Verdict::Park { until, failed: Failed { cause, past } };
-        }
-    }
-    Verdict::GiveUp { then: policy.then, failed: Failed { cause, past } }
+    Failed { cause, past }
 }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -11,11 +12,12 @@ use crate::context::Context;
 use crate::failure::Then;
 use crate::handler::{Class, Failure, Route};
 use crate::layer::{AttemptError, Layer, Next};
+use crate::parking::full;
 use crate::ports::{Answer, Change, Committing, Disposition, Done, Retrying, UnitEffects};
 use crate::retry::COMMIT_RETRY;
 use crate::unit::guarded::{Ended, Guarded};
-use crate::unit::judge::{Verdict, judge, judge_for_good};
-use crate::unit::settle::{Act, conclude, has_room, is_refused, no_room, settle};
+use crate::unit::judge::{End, Verdict, judge, judge_for_good};
+use crate::unit::settle::{Act, conclude, has_room, is_refused, settle};
 use crate::unit::{Finished, Outcome, Settles, Step, Unit};
 use crate::worker::Env;
 
@@ -26,21 +28,16 @@ pub(crate) async fn run(mut unit: Box<Unit>, step: Step) -> Finished {
         Step::Queue => settle(&mut unit, &Act::Queue).await,
         Step::Command(command) => settle(&mut unit, &Act::Command(command)).await,
         Step::Mark(mark) => settle(&mut unit, &Act::Mark(mark)).await,
-        Step::Hold(failure) => hold(&mut unit, failure).await,
         Step::GiveUp(failure) => {
-            let verdict = judge_for_good(&mut unit, failure);
-            follow(&mut unit, verdict).await.unwrap_or(Outcome::Away)
+            let end = judge_for_good(&mut unit, failure);
+            finish(&mut unit, end).await
         }
+        Step::Hold(failure) => match judge_for_good(&mut unit, failure) {
+            End::GiveUp { then: Then::Continue | Then::Hold, failed } => settle(&mut unit, &Act::Hold { failed }).await,
+            end => finish(&mut unit, end).await,
+        },
     };
     Finished { unit, outcome }
-}
-
-/// Parks a record for an operator whose dead letter cannot be written.
-async fn hold(unit: &mut Unit, failure: Failure) -> Outcome {
-    match judge_for_good(unit, failure) {
-        Verdict::GiveUp { then: Then::Continue | Then::Hold, failed } => settle(unit, &Act::Hold { failed }).await,
-        verdict => follow(unit, verdict).await.unwrap_or(Outcome::Away),
-    }
 }
 
 /// Attempts until one succeeds or another would be of no use.
@@ -49,17 +46,18 @@ async fn handle(unit: &mut Unit) -> Outcome {
         return settle(unit, &Act::Refuse).await;
     }
     unit.attempt = unit.past.as_ref().map_or(0, |past| past.attempts);
-    if let Some(id) = unit.missing_schema()
-        && let Err(error) = Box::pin(learn(unit, id)).await
-    {
-        unit.begin();
-        let verdict = judge(unit, Failure::Undecodable(error));
-        return follow(unit, verdict).await.unwrap_or(Outcome::Away);
-    }
     let mut refusals = 0;
     loop {
+        let learned = match unit.missing_schema() {
+            Some(id) => Box::pin(learn(unit, id)).await,
+            None => Ok(()),
+        };
         unit.begin();
-        let failure = match attempt_and_commit(unit).await {
+        let answer = match learned {
+            Ok(()) => attempt_and_commit(unit).await,
+            Err(error) => Err(Failure::Undecodable(error)),
+        };
+        let failure = match answer {
             Ok(Answer::Committed) => {
                 let env = &unit.home.env;
                 for place in &unit.registered().needs {
@@ -86,38 +84,36 @@ async fn handle(unit: &mut Unit) -> Outcome {
             Err(failure) => failure,
         };
         unit.failed_at.get_or_insert(unit.home.env.clock.now());
-        let verdict = judge(unit, failure);
-        if let Some(outcome) = follow(unit, verdict).await {
-            return outcome;
+        match judge(unit, failure) {
+            Verdict::TryAgain { delay, said, is_spent } => {
+                back_off(unit, delay, &said).await;
+                unit.attempt -= u32::from(!is_spent);
+            }
+            Verdict::End(end) => return finish(unit, end).await,
         }
     }
 }
 
-/// Does what a verdict says; `None` when another attempt follows.
-async fn follow(unit: &mut Unit, verdict: Verdict) -> Option<Outcome> {
-    Some(match verdict {
-        Verdict::TryAgain { delay, said, is_spent } => {
-            let (env, registered) = (&unit.home.env, unit.registered());
-            env.observer.retrying(&Retrying {
-                handler: &registered.name,
-                position: &unit.position(),
-                attempt: unit.attempt,
-                delay,
-                cause: &said,
-            });
-            env.clock.sleep(delay).await;
-            if !is_spent {
-                unit.attempt -= 1;
-            }
-            return None;
+/// Waits before the next attempt; only this lane waits.
+async fn back_off(unit: &Unit, delay: Duration, cause: &str) {
+    let (env, position) = (&unit.home.env, unit.position());
+    let (handler, attempt) = (&unit.registered().name, unit.attempt);
+    env.observer.retrying(&Retrying { handler, position: &position, attempt, delay, cause });
+    env.clock.sleep(delay).await;
+}
+
+/// Does with a record what its failure leads to.
+async fn finish(unit: &mut Unit, end: End) -> Outcome {
+    match end {
+        End::Away => Outcome::Away,
+        End::Stop(cause) => Outcome::Stop(cause),
+        End::GiveUp { then: Then::Stop, failed } => Outcome::Stop(failed.cause),
+        End::Park { .. } | End::GiveUp { then: Then::Hold, .. } if !has_room(unit) => {
+            full(&unit.home.env.service.limits, &unit.position()).map_or(Outcome::NoRoom, Outcome::Stop)
         }
-        Verdict::Away => Outcome::Away,
-        Verdict::Stop(cause) => Outcome::Stop(cause),
-        Verdict::GiveUp { then: Then::Stop, failed } => Outcome::Stop(failed.cause),
-        Verdict::Park { .. } | Verdict::GiveUp { then: Then::Hold, .. } if !has_room(unit) => no_room(unit),
-        Verdict::Park { until, failed } => settle(unit, &Act::Park { until, failed }).await,
-        Verdict::GiveUp { then, failed } => settle(unit, &Act::Letter { then, failed }).await,
-    })
+        End::Park { until, failed } => settle(unit, &Act::Park { until, failed }).await,
+        End::GiveUp { then, failed } => settle(unit, &Act::Letter { then, failed }).await,
+    }
 }
 
 impl Unit {

@@ -13,7 +13,6 @@ use crate::headers;
 use crate::id::EventId;
 use crate::internal::{Became, Command, OPERATION, Operation, Order};
 use crate::letters::{self, MOST_ROUNDS, Open, Round, letter_suffix};
-use crate::limits::WhenFull;
 use crate::outputs::Address;
 use crate::parking::{Parked, Past, Redriven, Slot, Waits, lane_key};
 use crate::planted::{Bug, is_planted};
@@ -185,17 +184,6 @@ pub(super) fn has_room(unit: &Unit) -> bool {
     let (books, lane) = (unit.home.books.borrow(), unit.lane());
     let limits = &unit.home.env.service.limits;
     books.parking.holds(&lane) || books.parking.has_room(&lane, unit.record.size(), limits)
-}
-
-/// What follows when there is none.
-pub(super) fn no_room(unit: &Unit) -> Outcome {
-    match unit.home.env.service.limits.when_parked_full {
-        WhenFull::HoldBack => Outcome::NoRoom,
-        WhenFull::Stop => {
-            let message = format!("{} has to be parked, and no more may be: see limits.parked", unit.position());
-            Outcome::Stop(Coded::new(Code::PARKING_FULL, message))
-        }
-    }
 }
 
 impl Unit {

@@ -68,8 +68,7 @@ pub(crate) struct Env {
     pub(crate) heartbeat: Arc<Heartbeat>,
     /// What handlers need from outside, and whether it is there.
     pub(crate) dependencies: Dependencies,
-    /// Records whose effects were refused, or whose handling ended the process: they have failed before they begin. How often it
-    /// was found out.
+    /// Records whose effects were refused, or whose handling ended the process: they have failed before they begin.
     pub(crate) condemned: RefCell<BTreeMap<Position, Condemned>>,
     /// Told apart from the run of any other worker.
     pub(crate) run: String,

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 
-use crate::books::{self, Books};
+use crate::books::{self, Books, Found};
 use crate::code::{Code, Coded};
-use crate::guard::{Attempt, Guard};
+use crate::guard::{Attempt, Guard, Mark};
 use crate::planted::{Bug, is_planted};
 use crate::ports::{Answer, Committing, Generation, LogEvent, Start};
 use crate::progress::Progress;
-use crate::record::TopicPartition;
+use crate::record::{Position, TopicPartition};
 use crate::service::Service;
 use crate::shard::{Shard, Start as Starts};
 use crate::worker::{Condemned, Env, Worker};
@@ -137,21 +137,21 @@ async fn begin(env: &Env, partitions: &[TopicPartition], mut progress: Vec<Optio
 /// The guard of a shard. A record that ended the process is given up.
 async fn guard(
     env: &Env,
-    books: &mut Books,
+    mark: Option<Mark>,
+    origins: &BTreeMap<u64, Position>,
     partitions: &[TopicPartition],
     progress: &[Option<Progress>],
 ) -> Result<Guard, Coded> {
     if !env.service.limits.crash_guard {
         return Ok(Guard::off());
     }
-    let (mut guard, culprits) = Guard::new(&env.run, books.mark.take());
+    let (mut guard, culprits) = Guard::new(&env.run, mark);
     let position = |culprit| match culprit {
         Attempt::Record { topic, partition, offset } => Some(TopicPartition::new(topic, partition).at(offset)),
-        Attempt::Parked(number) => books.origins.get(&number).cloned(),
+        Attempt::Parked(number) => origins.get(&number).cloned(),
     };
     let culprits = culprits.into_iter().filter_map(position);
     env.condemned.borrow_mut().extend(culprits.map(|position| (position, Condemned::Crashed)));
-    books.origins.clear();
     if guard.suspects() {
         let mut there = Vec::new();
         for partition in partitions {
@@ -259,8 +259,8 @@ impl Worker {
                 Committing::Unit(commits) => commits.load(shard, generation, wanted.clone()).await?,
             };
             let (progress, begins) = begin(&env, &wanted, progress).await?;
-            let mut books = books::read(&env, shard, generation).await?;
-            let guard = guard(&env, &mut books, &wanted, &progress).await?;
+            let Found { books, mark, origins } = books::read(&env, shard, generation).await?;
+            let guard = guard(&env, mark, &origins, &wanted, &progress).await?;
             Ok(Loaded { progress, books, guard, begins })
         });
         self.ownership.loading.insert(shard, Loading { generation, partitions, answer });

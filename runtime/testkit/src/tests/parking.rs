@@ -132,6 +132,27 @@ fn a_full_parking_holds_the_partition_back_or_stops_the_service() {
 }
 
 #[test]
+fn a_record_that_finds_no_room_is_tried_again_when_it_would() {
+    for shape in SHAPES {
+        let (large, event) = ("b".repeat(1_000), super::stage::encoded(&plain(0)).len());
+        // There is place for the large one alone.
+        let limits = Limits { parked_bytes: large.len() + 2 * event, ..limits() };
+        let stage = stage(shape, &patient(2, Then::Continue), limits);
+        stage.feed(&partition(0), "a", Task { fails: 1, ..plain(0) });
+        let (mut executor, worker) = stage.run();
+        executor.run_until(|_| parked(&stage).len() == 1).expect("it is parked");
+        stage.feed(&partition(0), &large, Task { fails: 2, ..plain(1) });
+        executor.run_until(|_| stage.begun().len() > 2).expect("the time of the first comes");
+        // Some room was left all the while, and not enough.
+        assert_eq!(stage.begun()[..3], [0, 1, 0], "{shape:?}");
+        executor.run_until(|_| stage.cell(&large, COUNT) == Some(1)).expect("now there is room");
+        stage.finish(&mut executor, worker);
+        // For want of room the first attempt had to be made once more.
+        assert_eq!(stage.begun().iter().filter(|n| **n == 1).count(), 4);
+    }
+}
+
+#[test]
 fn a_handler_in_order_parks_its_partition() {
     for shape in SHAPES {
         let stage = Stage::build(shape, 2, |builder, work| {

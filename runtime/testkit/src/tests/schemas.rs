@@ -14,9 +14,11 @@ use tidemill_core::code::{Code, Coded};
 use tidemill_core::codec::{Codec, CodecError, Json};
 use tidemill_core::context::Context;
 use tidemill_core::event::Event;
+use tidemill_core::failure::{ErrorClass, Policies};
 use tidemill_core::handler::{Handler, HandlerError};
 use tidemill_core::ports::Schemas;
 use tidemill_core::publisher::{Publication, Publisher};
+use tidemill_core::retry::Retry;
 use tidemill_core::service::Service;
 use tidemill_core::time::Timestamp;
 
@@ -148,7 +150,12 @@ impl Schemas for Registry {
 
 /// A stage whose service takes numbered tasks as well, with its registry.
 fn stage(shape: Shape) -> (Stage, Registry) {
+    stage_with(shape, Policies::stopping())
+}
+
+fn stage_with(shape: Shape, policies: Policies) -> (Stage, Registry) {
     let mut stage = Stage::build(shape, 1, |builder, work| {
+        let builder = builder.failures(policies);
         builder.handler("worker", work, |handler| handler.on::<Task>().on::<Numbered>())
     });
     let registry = Registry::default();
@@ -213,6 +220,31 @@ fn a_schema_that_is_not_there_or_does_not_fit_makes_the_record_undecodable() {
         stage.schemas = None;
         let message = "tasks-0@0 cannot be read as test.numbered: nobody brings schema 7";
         assert_eq!(end(&stage), Coded::new(Code::UNDECODABLE, message));
+    }
+}
+
+#[test]
+fn a_schema_is_asked_for_at_each_attempt_and_no_more_often() {
+    for (shape, comes) in SHAPES.into_iter().flat_map(|shape| [(shape, false), (shape, true)]) {
+        let mut policies = Policies::stopping();
+        let delay = Duration::from_secs(10);
+        policies.of_mut(ErrorClass::Undecodable).retry =
+            Retry { attempts: 3, first_delay: delay, longest_delay: delay };
+        let (stage, registry) = stage_with(shape, policies);
+        registry.answer(7, Err(Coded::new(Code::SCHEMA_NOT_REGISTERED, "there is no schema 7")));
+        feed(&stage, "a", 7, 0);
+        let (mut executor, worker) = stage.run();
+        executor.run_until(|_| registry.asked().len() == 2).expect("it is tried again");
+        if comes {
+            registry.answer(7, Ok("seven"));
+            executor.run_until(|_| stage.behind() == 0).expect("it can be read");
+            stage.finish(&mut executor, worker);
+            assert_eq!((stage.begun(), registry.asked()), (vec![0], vec![7; 3]), "{shape:?}");
+        } else {
+            executor.run_to_end(worker).expect("it gives up");
+            let error = executor.result(worker).expect("it ended").clone().expect_err("it cannot be read");
+            assert_eq!((error.code, registry.asked()), (Code::UNDECODABLE, vec![7; 3]), "{shape:?}");
+        }
     }
 }
 

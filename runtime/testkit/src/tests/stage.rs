@@ -265,9 +265,10 @@ pub(crate) fn letters(stage: &Stage) -> Vec<Letter> {
 /// The parked records of the service, in the order in which they were parked.
 pub(crate) fn parked(stage: &Stage) -> Vec<Parked> {
     let shards = 0..u32::try_from(stage.broker.records(IN).len()).expect("few partitions");
-    let mut parked = parking::parked(shards.flat_map(|shard| stage.broker.states(GROUP, shard)));
-    parked.sort_by_key(|(number, _)| *number);
-    parked.into_iter().map(|(_, parked)| parked).collect()
+    let entries: Vec<_> = shards.flat_map(|shard| stage.broker.states(GROUP, shard)).collect();
+    let mut parked: Vec<_> = entries.iter().filter_map(parking::parked).collect();
+    parked.sort_by_key(|(_, number, _)| *number);
+    parked.into_iter().map(|(.., parked)| parked).collect()
 }
 
 /// What operators did, in the order in which it was done.
