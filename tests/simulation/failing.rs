@@ -13,7 +13,7 @@ use tidemill_testkit::simulation::{Run, Simulation, Stored, Violation};
 
 use crate::events::{Counted, Garbage, Stranger, Tick};
 use crate::handlers::{BANK, Depending, Fails, HISTORY, Unsteady};
-use crate::workloads::{broken, cells, limits, ticks};
+use crate::workloads::{broken, cells, limits, ticks, tight_limits};
 
 /// The service of these workloads.
 pub(crate) const NAME: &str = "failing";
@@ -48,17 +48,7 @@ pub(crate) fn unsteady() -> Simulation {
 
 /// The same with every bound met all the time.
 pub(crate) fn tight() -> Simulation {
-    let limits = || Limits {
-        in_flight: 3,
-        lane_queue: 2,
-        undone: 5,
-        read_ahead: 600,
-        commit_bytes: 2_000,
-        state_cache: 0,
-        parked: 6,
-        lane_parked: 3,
-        ..limits()
-    };
+    let limits = || Limits { parked: 6, lane_parked: 3, ..tight_limits() };
     let simulation = Simulation::of(move || service(for_a_time, Then::Continue).limits(limits()));
     simulation.feed_all(ticks(60, 7)).check(|run| applied(run, Some)).check(no_letters)
 }

@@ -70,17 +70,12 @@ fn counter() -> Simulation {
 }
 
 /// Every bound is met all the time, and nothing committed stays in memory.
+pub(crate) fn tight_limits() -> Limits {
+    Limits { in_flight: 3, lane_queue: 2, undone: 5, read_ahead: 600, commit_bytes: 2_000, state_cache: 0, ..limits() }
+}
+
 fn tight() -> Simulation {
-    let limits = || Limits {
-        in_flight: 3,
-        lane_queue: 2,
-        undone: 5,
-        read_ahead: 600,
-        commit_bytes: 2_000,
-        state_cache: 0,
-        ..limits()
-    };
-    Simulation::of(move || counting().limits(limits())).feed_all(ticks(80, 11)).check(counts_are_right)
+    Simulation::of(|| counting().limits(tight_limits())).feed_all(ticks(80, 11)).check(counts_are_right)
 }
 
 fn in_order() -> Simulation {

@@ -15,14 +15,11 @@ use tidemill::letters::Letter;
 use tidemill::outputs::{Address, Outputs};
 use tidemill::partitioner::partition_for;
 use tidemill::ports::Broker;
-use tidemill::query::Query;
-use tidemill::record::TopicPartition;
+use tidemill::query::{self, Query};
 use tidemill::time::Timestamp;
 
 /// Of so many invoices, one comes with bytes beside it that are no event.
 const INVOICES_FOR_ONE: u64 = 500;
-/// Letters that are read at once.
-const PAGE: usize = 1_000;
 
 /// Publishes bytes that are no events among the orders, as many as go with so many invoices.
 pub(crate) async fn publish(host: &Host, seed: Option<u64>, invoices: u64) -> Result<(), Coded> {
@@ -71,36 +68,19 @@ impl Faults {
             })
             .await?;
         faults.transient = faults.retried;
-        for letter in letters(&**broker).await? {
+        query::records(&**broker, &internal::dead_letters(payments::NAME), &mut Vec::new(), |_, record| {
+            // One that failed again is the same record.
+            let Some(letter) = Letter::read(&record).filter(|letter| letter.round == 1) else { return };
             faults.dead_letters += 1;
             match ErrorClass::named(&letter.class) {
                 Some(ErrorClass::Permanent) => faults.permanent += 1,
                 Some(ErrorClass::Undecodable) => faults.undecodable += 1,
                 _ => {}
             }
-        }
+        })
+        .await?;
         Ok(faults)
     }
-}
-
-/// The dead letters of payments that are in their first round: one that failed again is the same record.
-async fn letters(broker: &dyn Broker) -> Result<Vec<Letter>, Coded> {
-    let topic: Arc<str> = internal::dead_letters(payments::NAME).into();
-    let partitions = broker.topics().describe(&topic).await?.map_or(0, |info| info.partitions);
-    let mut letters = Vec::new();
-    for partition in 0..partitions {
-        let (source, mut from) = (TopicPartition::new(Arc::clone(&topic), partition), 0);
-        loop {
-            let page = broker.topics().records(&source, from, PAGE).await?;
-            let is_last = page.records.len() < PAGE;
-            letters.extend(page.records.iter().filter_map(Letter::read).filter(|letter| letter.round == 1));
-            if is_last {
-                break;
-            }
-            from = page.next;
-        }
-    }
-    Ok(letters)
 }
 
 impl fmt::Display for Faults {

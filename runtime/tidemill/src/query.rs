@@ -1,14 +1,16 @@
-//! Reads what services keep: committed state, whether the service runs or not.
+//! Reads what services keep and write: committed state and records, whether the service runs or not.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::partitioner::partition_for;
-use tidemill_core::ports::{Broker, KeyRange};
+use tidemill_core::ports::{Broker, Entry, KeyRange};
+use tidemill_core::record::{Record, TopicPartition};
 use tidemill_core::state::{Cell, Scope, ScopeKey, cell_suffix, decode, state_key};
 
-/// Entries that are read at a time; what a query holds in memory does not grow with the state.
+/// Entries, or records, that are read at a time; what is held in memory does not grow with all there is.
 const PAGE: usize = 1_000;
 
 /// Reads the committed state of one service.
@@ -35,29 +37,20 @@ impl Query {
         mut each: impl FnMut(&str, T),
     ) -> Result<(), Coded> {
         let of_handler = KeyRange::prefix(Scope::handler(handler).into_bytes());
-        for shard in 0..self.broker.shards(&self.service).await? {
-            let mut range = of_handler.clone();
-            loop {
-                let page = self.broker.state(&self.service, shard, &range, PAGE).await?;
-                for (key, value) in &page {
-                    let Some(found) = ScopeKey::parse(key) else {
-                        let cause = format!("shard {shard} holds a state key of another form");
-                        return Err(self.unreadable(handler, cell.name(), &cause));
-                    };
-                    if found.entry.is_none() && found.name == cell.name() {
-                        let value = decode(value).map_err(|error| {
-                            self.unreadable(handler, cell.name(), &format!("shard {shard}: {error}"))
-                        })?;
-                        each(&String::from_utf8_lossy(found.key), value);
-                    }
-                }
-                match page.last() {
-                    Some((last, _)) if page.len() == PAGE => range.start = std::ops::Bound::Excluded(last.clone()),
-                    _ => break,
-                }
+        let broker = &*self.broker;
+        entries(broker, &self.service, &of_handler, |shard, (key, value)| {
+            let Some(found) = ScopeKey::parse(&key) else {
+                let cause = format!("shard {shard} holds a state key of another form");
+                return Err(self.unreadable(handler, cell.name(), &cause));
+            };
+            if found.entry.is_none() && found.name == cell.name() {
+                let value = decode(&value)
+                    .map_err(|error| self.unreadable(handler, cell.name(), &format!("shard {shard}: {error}")))?;
+                each(&String::from_utf8_lossy(found.key), value);
             }
-        }
-        Ok(())
+            Ok(())
+        })
+        .await
     }
 
     /// The value of a cell of one key; `None` if it was never set. A value that cannot be read is an error (TM-0505).
@@ -70,8 +63,7 @@ impl Query {
             return Ok(None);
         }
         let wanted = state_key(handler, key.as_bytes(), &cell_suffix(cell.name()));
-        let range =
-            KeyRange { start: std::ops::Bound::Included(wanted.clone()), end: std::ops::Bound::Included(wanted) };
+        let range = KeyRange { start: Bound::Included(wanted.clone()), end: Bound::Included(wanted) };
         let home = partition_for(key.as_bytes(), shards);
         for shard in std::iter::once(home).chain((0..shards).filter(|shard| *shard != home)) {
             if let Some((_, value)) = self.broker.state(&self.service, shard, &range, 1).await?.first() {
@@ -86,6 +78,54 @@ impl Query {
         let message = format!("{name} of handler {handler} of service {} cannot be read: {cause}", self.service);
         Coded::new(Code::STATE_UNREADABLE, message)
     }
+}
+
+/// Hands over the committed state of a service that lies in a range of keys: shard by shard, in key order within one.
+pub(crate) async fn entries(
+    broker: &dyn Broker,
+    service: &str,
+    range: &KeyRange,
+    mut each: impl FnMut(u32, Entry) -> Result<(), Coded>,
+) -> Result<(), Coded> {
+    for shard in 0..broker.shards(service).await? {
+        let mut range = range.clone();
+        loop {
+            let page = broker.state(service, shard, &range, PAGE).await?;
+            let last = page.last().map(|(key, _)| key.clone()).filter(|_| page.len() == PAGE);
+            page.into_iter().try_for_each(|entry| each(shard, entry))?;
+            match last {
+                Some(last) => range.start = Bound::Excluded(last),
+                None => break,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Hands over the committed records of a topic, partition by partition, without joining any group. `from` has the offset to begin at
+/// for each partition, 0 where it is shorter, and moves behind what was read. `false` for a topic that does not exist.
+pub async fn records(
+    broker: &dyn Broker,
+    topic: &str,
+    from: &mut Vec<u64>,
+    mut each: impl FnMut(u32, Record),
+) -> Result<bool, Coded> {
+    let topics = broker.topics();
+    let Some(info) = topics.describe(topic).await? else { return Ok(false) };
+    from.resize(info.partitions as usize, 0);
+    for (number, from) in (0..).zip(from) {
+        let partition = TopicPartition::new(topic, number);
+        loop {
+            let batch = topics.records(&partition, *from, PAGE).await?;
+            *from = batch.next;
+            let is_last = batch.records.len() < PAGE;
+            batch.records.into_iter().for_each(|record| each(number, record));
+            if is_last {
+                break;
+            }
+        }
+    }
+    Ok(true)
 }
 
 #[cfg(test)]

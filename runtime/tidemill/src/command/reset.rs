@@ -27,6 +27,7 @@ use tidemill_core::state::ScopeKey;
 use crate::command::{Output, print, print_json, table};
 use crate::config::start;
 use crate::host::Host;
+use crate::query;
 
 /// Entries of state that are read at a time.
 const PAGE: usize = 10_000;
@@ -126,17 +127,12 @@ async fn plan(host: &Host, service: &Service, to: Start) -> Result<Vec<Line>, Co
 /// How many entries of state the service keeps.
 async fn entries(host: &Host, service: &Service) -> Result<usize, Coded> {
     let mut count = 0;
-    for shard in 0..host.broker().shards(service.name()).await? {
-        let mut range = KeyRange::all();
-        loop {
-            let page = host.broker().state(service.name(), shard, &range, PAGE).await?;
-            count += page.iter().filter(|(key, _)| is_kept(key)).count();
-            match page.last() {
-                Some((last, _)) if page.len() == PAGE => range.start = Bound::Excluded(last.clone()),
-                _ => break,
-            }
-        }
-    }
+    let all = KeyRange::all();
+    query::entries(&**host.broker(), service.name(), &all, |_, (key, _)| {
+        count += usize::from(is_kept(&key));
+        Ok(())
+    })
+    .await?;
     Ok(count)
 }
 

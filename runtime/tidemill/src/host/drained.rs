@@ -1,28 +1,44 @@
 //! Whether there is nothing left to do, at one moment.
 
-use std::ops::Bound;
 use std::sync::Arc;
 
 use tidemill_core::code::{Code, Coded};
-use tidemill_core::parking::{Waits, parked};
+use tidemill_core::parking::{self, Waits};
 use tidemill_core::ports::{Broker, Topics};
 use tidemill_core::record::TopicPartition;
 use tidemill_core::service::Service;
 use tidemill_core::state::runtime_range;
 
-/// Whether, at one moment, every input of every service was at its end and everything was done and committed.
+use crate::query::entries;
+
+/// What the workers of a service here tell.
+#[derive(Default)]
+pub(super) struct Told {
+    /// How many shards run.
+    pub(super) running: u64,
+    /// How many of their keys wait for another attempt.
+    pub(super) waiting: u64,
+}
+
+/// Whether, at one moment, every input of every service was at its end, everything was done and committed, and nothing was parked
+/// that will be tried again.
 ///
 /// Services feed each other, so lags that are zero one after the other prove nothing: the first service may have been given
 /// more while the second was looked at. They do between two looks at the ends that show the same: what is done only grows, so
-/// at the second look each service had done all there was. A broker that does not answer has not said so.
-pub(super) async fn at_one_moment(broker: &dyn Broker, services: &[Arc<Service>]) -> Result<bool, Coded> {
-    match seen(broker, services).await {
+/// at the second look each service had done all there was, and what was parked then was so before. A broker that does not answer
+/// has not said so.
+pub(super) async fn at_one_moment(
+    broker: &dyn Broker,
+    services: &[Arc<Service>],
+    told: &dyn Fn(&str) -> Told,
+) -> Result<bool, Coded> {
+    match seen(broker, services, told).await {
         Err(cause) if cause.code == Code::BROKER_UNREACHABLE => Ok(false),
         seen => seen,
     }
 }
 
-async fn seen(broker: &dyn Broker, services: &[Arc<Service>]) -> Result<bool, Coded> {
+async fn seen(broker: &dyn Broker, services: &[Arc<Service>], told: &dyn Fn(&str) -> Told) -> Result<bool, Coded> {
     let topics = broker.topics();
     let before = ends(&*topics, services).await?;
     for service in services {
@@ -30,42 +46,39 @@ async fn seen(broker: &dyn Broker, services: &[Arc<Service>]) -> Result<bool, Co
             return Ok(false);
         }
     }
+    for service in services {
+        if waits(broker, service, told).await? {
+            return Ok(false);
+        }
+    }
     Ok(ends(&*topics, services).await? == before)
 }
 
-/// Whether a service has parked records that will be handled without an operator. Its workers here tell, as `(shards that run, keys
-/// that wait)`; where shards run elsewhere, or nowhere yet, what is durable tells.
-pub(super) async fn waits(broker: &dyn Broker, service: &Service, here: (u64, u64)) -> Result<bool, Coded> {
-    let (running, waiting) = here;
-    if waiting > 0 {
+/// Whether a service has parked records that will be handled without an operator. Its workers here tell; where shards run elsewhere,
+/// or nowhere yet, what is durable tells.
+async fn waits(broker: &dyn Broker, service: &Service, told: &dyn Fn(&str) -> Told) -> Result<bool, Coded> {
+    let told = told(service.name());
+    if told.waiting > 0 {
         return Ok(true);
     }
-    let mut shards = 0;
-    for topic in service.input_topics() {
-        shards = broker.topics().describe(topic).await?.map_or(0, |info| u64::from(info.partitions)).max(shards);
+    // All inputs have as many partitions as each other.
+    let Some(input) = service.input_topics().next() else { return Ok(false) };
+    let shards = broker.topics().describe(input).await?.map_or(0, |info| u64::from(info.partitions));
+    if told.running >= shards {
+        return Ok(false);
     }
-    Ok(running < shards && is_parked(broker, service).await?)
-}
-
-/// Whether anything is parked that is not held.
-async fn is_parked(broker: &dyn Broker, service: &Service) -> Result<bool, Coded> {
-    /// Entries that are read at once.
-    const PAGE: usize = 1_000;
-    for shard in 0..broker.shards(service.name()).await? {
-        let mut range = runtime_range();
-        loop {
-            let page = broker.state(service.name(), shard, &range, PAGE).await?;
-            let last = page.last().map(|(key, _)| key.clone()).filter(|_| page.len() == PAGE);
-            if parked(page).iter().any(|(_, parked)| matches!(parked.waits, Waits::Until(_))) {
-                return Ok(true);
-            }
-            match last {
-                Some(last) => range.start = Bound::Excluded(last),
-                None => break,
-            }
+    // What waits behind another may be first by now: the one before it is gone, and the shard has not run since.
+    let (mut waits, mut before) = (false, None);
+    entries(broker, service.name(), &runtime_range(), |shard, entry| {
+        if let Some((lane, _, parked)) = parking::parked(&entry) {
+            let own = Some((shard, lane.to_vec()));
+            waits |= own != before && !matches!(parked.waits, Waits::Held { .. });
+            before = own;
         }
-    }
-    Ok(false)
+        Ok(())
+    })
+    .await?;
+    Ok(waits)
 }
 
 /// How many records a service has not done and committed.

@@ -6,13 +6,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_util::future::{Either, pending, select};
-use tidemill_core::code::{Code, Coded};
+use tidemill_core::code::Coded;
 use tidemill_core::ports::{Broker, Clock, Heartbeat};
 use tidemill_core::service::Service;
 use tidemill_core::worker::Left;
 use tokio::sync::{mpsc, watch};
 
-use crate::host::drained;
+use crate::host::drained::{self, Told};
 use crate::host::watchdog::Watchdog;
 use crate::host::worker::Ended;
 
@@ -45,7 +45,7 @@ impl Running {
         loop {
             let failed = |service: &Service| self.failures.iter().any(|(name, _)| name == service.name());
             let going: Vec<_> = self.services.iter().filter(|service| !failed(service)).cloned().collect();
-            if self.is_done(&going).await? {
+            if drained::at_one_moment(&*self.broker, &going, &|service| self.told(service)).await? {
                 return self.worst().map_or(Ok(()), Err);
             }
             let sleep = self.clock.sleep(pause);
@@ -93,30 +93,13 @@ impl Running {
         self.worst().map_or(Ok(self.left), Err)
     }
 
-    /// Whether these services have parked records that will be tried again.
-    async fn is_waiting(&self, services: &[Arc<Service>]) -> Result<bool, Coded> {
-        for service in services {
-            let own = self.heartbeats.iter().filter(|(name, _)| name == service.name());
-            let here = own.fold((0, 0), |(running, waiting), (_, heartbeat)| {
-                (running + heartbeat.running(), waiting + heartbeat.waiting())
-            });
-            match drained::waits(&*self.broker, service, here).await {
-                Ok(false) => {}
-                // A broker that does not answer has not said that nothing is parked.
-                Err(cause) if cause.code != Code::BROKER_UNREACHABLE => return Err(cause),
-                Ok(true) | Err(_) => return Ok(true),
-            }
-        }
-        Ok(false)
-    }
-
-    /// Whether there is nothing left to do for these services.
-    async fn is_done(&self, services: &[Arc<Service>]) -> Result<bool, Coded> {
-        // What is parked between the first look and the moment is seen at the last.
-        let done = !self.is_waiting(services).await?
-            && drained::at_one_moment(&*self.broker, services).await?
-            && !self.is_waiting(services).await?;
-        Ok(done)
+    /// What the workers of this service tell.
+    fn told(&self, service: &str) -> Told {
+        let own = self.heartbeats.iter().filter(|(name, _)| **name == *service);
+        own.fold(Told::default(), |told, (_, heartbeat)| Told {
+            running: told.running + heartbeat.running(),
+            waiting: told.waiting + heartbeat.waiting(),
+        })
     }
 
     fn worst(&self) -> Option<Coded> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tidemill_core::code::{Code, Coded, Exit};
 
 use super::book::Entry;
-use super::shown::Whole;
+use super::shown::whole;
 use crate::command::{Output, print, print_json};
 
 #[derive(Serialize)]
@@ -33,7 +33,7 @@ pub(super) fn write(entries: &[Entry], into: &Path, output: Output) -> Result<Ex
 fn write_lines(entries: &[Entry], into: &Path) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(into)?);
     for entry in entries {
-        serde_json::to_writer(&mut file, &Whole::of(entry))?;
+        serde_json::to_writer(&mut file, &whole(entry))?;
         file.write_all(b"\n")?;
     }
     file.into_inner()?.sync_all()

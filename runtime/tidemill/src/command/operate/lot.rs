@@ -1,6 +1,5 @@
 //! Reads parked records from the state of their service.
 
-use std::ops::Bound;
 use std::sync::Arc;
 
 use tidemill_core::code::{Code, Coded};
@@ -11,9 +10,7 @@ use tidemill_core::time::Timestamp;
 
 use super::site::Site;
 use crate::command::filter::{Fact, Field, Filter};
-
-/// Entries of state that are read at a time.
-const PAGE: usize = 1_000;
+use crate::query::entries;
 
 /// A parked record.
 pub(super) struct Entry {
@@ -75,30 +72,23 @@ impl Entry {
 
 /// The parked records that are meant, service by service, in the order in which they were parked; those of these ids, where there are any.
 pub(super) async fn read(site: &Site, filter: Option<&Filter>, ids: &[String]) -> Result<Vec<Entry>, Coded> {
-    let broker = site.broker();
     let mut all = Vec::new();
     for service in &site.names {
-        for shard in 0..broker.shards(service).await? {
-            let (mut range, mut found) = (runtime_range(), Vec::new());
-            loop {
-                let page = broker.state(service, shard, &range, PAGE).await?;
-                let last = page.last().map(|(key, _)| key.clone()).filter(|_| page.len() == PAGE);
-                let entries = parking::parked(page).into_iter().map(|(number, parked)| {
-                    let (service, id, record) = (Arc::clone(service), parked.position().to_string(), parked.record());
-                    Entry { service, shard, number, id, parked, record }
-                });
-                found.extend(entries.filter(|entry| {
-                    (ids.is_empty() || ids.contains(&entry.id))
-                        && filter.is_none_or(|filter| filter.holds(&|field| entry.fact(field)))
-                }));
-                match last {
-                    Some(last) => range.start = Bound::Excluded(last),
-                    None => break,
-                }
+        let mut found = Vec::new();
+        entries(site.broker(), service, &runtime_range(), |shard, entry| {
+            let Some((_, number, parked)) = parking::parked(&entry) else { return Ok(()) };
+            let (service, id, record) = (Arc::clone(service), parked.position().to_string(), parked.record());
+            let entry = Entry { service, shard, number, id, parked, record };
+            if (ids.is_empty() || ids.contains(&entry.id))
+                && filter.is_none_or(|filter| filter.holds(&|field| entry.fact(field)))
+            {
+                found.push(entry);
             }
-            found.sort_by_key(|entry| entry.number);
-            all.append(&mut found);
-        }
+            Ok(())
+        })
+        .await?;
+        found.sort_by_key(|entry| (entry.shard, entry.number));
+        all.append(&mut found);
     }
     Ok(all)
 }

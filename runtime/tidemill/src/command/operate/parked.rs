@@ -8,7 +8,7 @@ use tidemill_core::time::Timestamp;
 
 use super::act::Act;
 use super::lot::Entry;
-use super::shown::Content;
+use super::shown::Whole;
 use super::site::Site;
 use crate::command::{Output, print, print_json, table};
 
@@ -110,26 +110,13 @@ pub(super) fn list(site: &Site, entries: &[Entry], output: Output) -> Result<Exi
     Ok(Exit::Done)
 }
 
-#[derive(Serialize)]
-struct Whole<'a> {
-    #[serde(flatten)]
-    line: Line<'a>,
-    record: Content<'a>,
-}
-
 pub(super) fn show(site: &Site, entries: &[Entry], output: Output) -> Result<Exit, Coded> {
     let now = site.host.clock().now();
-    for entry in entries {
-        let whole = Whole { line: Line::of(entry, now), record: Content::of(&entry.record) };
-        match output {
-            Output::Json => print_json(&whole)?,
-            Output::Table => print(text(&whole))?,
-        }
-    }
+    entries.iter().try_for_each(|entry| Whole::of(Line::of(entry, now), &entry.record).print(text, output))?;
     Ok(Exit::Done)
 }
 
-fn text(Whole { line, record }: &Whole<'_>) -> String {
+fn text(line: &Line<'_>) -> Vec<String> {
     let mut lines = vec![
         format!("parked record {}", line.id),
         format!("service {}, handler {}", line.service, line.handler),
@@ -145,9 +132,7 @@ fn text(Whole { line, record }: &Whole<'_>) -> String {
         ));
         lines.push(format!("{code} ({class}), fingerprint {fingerprint}: {}", line.message.unwrap_or_default()));
     }
-    lines.push(String::new());
-    lines.extend(record.lines());
-    lines.join("\n")
+    lines
 }
 
 /// What releases these records. Only the first of a key can be released: one that was named and waits behind another is an error

@@ -95,7 +95,7 @@ struct Header<'a> {
 
 /// A record, byte for byte.
 #[derive(Serialize)]
-pub(super) struct Content<'a> {
+struct Content<'a> {
     timestamp: String,
     key: Option<Said>,
     headers: Vec<Header<'a>>,
@@ -103,7 +103,7 @@ pub(super) struct Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    pub(super) fn of(record: &'a Record) -> Self {
+    fn of(record: &'a Record) -> Self {
         let header = |(name, value): (&'a str, Option<&[u8]>)| Header { name, value: value.map(Said::of) };
         Self {
             timestamp: record.timestamp.to_string(),
@@ -114,7 +114,7 @@ impl<'a> Content<'a> {
     }
 
     /// Its lines for people.
-    pub(super) fn lines(&self) -> Vec<String> {
+    fn lines(&self) -> Vec<String> {
         let said = |said: &Option<Said>| said.as_ref().map_or("(none)".to_owned(), Said::to_line);
         let mut lines = vec![format!("timestamp: {}", self.timestamp), format!("key: {}", said(&self.key))];
         lines.extend(self.headers.iter().map(|header| format!("header {}: {}", header.name, said(&header.value))));
@@ -123,33 +123,41 @@ impl<'a> Content<'a> {
     }
 }
 
-/// A letter with its record.
+/// A line with the record that it is about.
 #[derive(Serialize)]
-pub(super) struct Whole<'a> {
+pub(super) struct Whole<'a, L> {
     #[serde(flatten)]
-    line: Line<'a>,
+    line: L,
     record: Content<'a>,
 }
 
-impl<'a> Whole<'a> {
-    pub(super) fn of(entry: &'a Entry) -> Self {
-        Self { line: Line::of(entry), record: Content::of(&entry.letter.record) }
+impl<'a, L: Serialize> Whole<'a, L> {
+    pub(super) fn of(line: L, record: &'a Record) -> Self {
+        Self { line, record: Content::of(record) }
     }
+
+    /// Prints both. What the line says to people stands before the record.
+    pub(super) fn print(&self, text: impl FnOnce(&L) -> Vec<String>, output: Output) -> Result<(), Coded> {
+        if output == Output::Json {
+            return print_json(self);
+        }
+        let lines: Vec<_> = text(&self.line).into_iter().chain([String::new()]).chain(self.record.lines()).collect();
+        print(lines.join("\n"))
+    }
+}
+
+/// A letter with its record.
+pub(super) fn whole(entry: &Entry) -> Whole<'_, Line<'_>> {
+    Whole::of(Line::of(entry), &entry.letter.record)
 }
 
 /// Prints letters with their records. Ids are unique in a service, so there is one nearly always.
 pub(super) fn letters(entries: &[Entry], output: Output) -> Result<Exit, Coded> {
-    for entry in entries {
-        let whole = Whole::of(entry);
-        match output {
-            Output::Json => print_json(&whole)?,
-            Output::Table => print(text(&whole))?,
-        }
-    }
+    entries.iter().try_for_each(|entry| whole(entry).print(text, output))?;
     Ok(Exit::Done)
 }
 
-fn text(Whole { line, record }: &Whole<'_>) -> String {
+fn text(line: &Line<'_>) -> Vec<String> {
     let mut lines = vec![
         format!("dead letter {}, round {}, {}", line.id, line.round, line.state.name()),
         format!("service {}, handler {}", line.service, line.handler),
@@ -159,7 +167,5 @@ fn text(Whole { line, record }: &Whole<'_>) -> String {
         format!("its key: {}", line.then),
     ];
     lines.extend(line.history.iter().map(|round| format!("before: {round}")));
-    lines.push(String::new());
-    lines.extend(record.lines());
-    lines.join("\n")
+    lines
 }

@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::Broker;
-use tidemill_core::record::{Record, TopicPartition};
+use tidemill_core::record::Record;
 use tidemill_core::service::{Service, ServiceBuilder};
 
 use super::About;
 use crate::config::Configuration;
 use crate::host::{Host, missing};
-
-/// Records that are read at a time.
-const PAGE: usize = 1_000;
+use crate::query;
 
 /// The broker and the services.
 pub(super) struct Site {
@@ -67,29 +65,11 @@ impl Site {
         service: &str,
         topic: &str,
         from: &mut Vec<u64>,
-        mut each: impl FnMut(u32, Record),
+        each: impl FnMut(u32, Record),
     ) -> Result<(), Coded> {
-        let topics = self.broker().topics();
-        let Some(info) = topics.describe(topic).await? else {
-            if self.are_all {
-                return Ok(());
-            }
-            let what = format!("topic {topic} does not exist");
-            return Err(missing(&what, service, self.host.configuration().broker()));
-        };
-        from.resize(info.partitions as usize, 0);
-        for (number, from) in (0..).zip(from) {
-            let partition = TopicPartition::new(topic, number);
-            loop {
-                let batch = topics.records(&partition, *from, PAGE).await?;
-                *from = batch.next;
-                let is_last = batch.records.len() < PAGE;
-                batch.records.into_iter().for_each(|record| each(number, record));
-                if is_last {
-                    break;
-                }
-            }
+        if query::records(self.broker(), topic, from, each).await? || self.are_all {
+            return Ok(());
         }
-        Ok(())
+        Err(missing(&format!("topic {topic} does not exist"), service, self.host.configuration().broker()))
     }
 }
