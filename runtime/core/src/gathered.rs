@@ -34,7 +34,7 @@ pub(crate) struct Gathered {
     alone: Option<Alone>,
     /// How many of the newest records became dead letters.
     rate: LetterRate,
-    /// How many commits went through: while units are looked for, each is of another shard.
+    /// How many commits of units went through: while units are looked for, each is of another shard.
     turn: usize,
 }
 
@@ -95,8 +95,11 @@ impl Gathered {
         shards.get(self.turn % shards.len().max(1)).copied()
     }
 
-    /// A commit went through.
-    pub(crate) fn went_through(&mut self) {
+    /// A commit of so many units went through. One of none says nothing of those that are looked for.
+    pub(crate) fn went_through(&mut self, units: usize) {
+        if units == 0 {
+            return;
+        }
         self.turn = self.turn.wrapping_add(1);
         self.bound = self.bound.map(|bound| bound * 2).filter(|bound| *bound < WIDE);
         self.alone = None;

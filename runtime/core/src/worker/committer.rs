@@ -147,7 +147,7 @@ impl Worker {
                 let took = self.env.clock.now().since(began);
                 let (units, outputs) = (batch.units, batch.outputs.len());
                 self.env.observer.committed(Committed { units, outputs, took });
-                self.gathered.went_through();
+                self.gathered.went_through(units);
                 let cache_bytes = self.env.service.limits.state_cache / self.shards.len().max(1);
                 for part in &batch.shards {
                     if let Some(shard) = self.shards.get_mut(&part.shard) {

@@ -7,6 +7,7 @@ use tidemill_core::code::{Code, Coded};
 use tidemill_core::context::Context;
 use tidemill_core::failure::Policies;
 use tidemill_core::handler::HandlerError;
+use tidemill_core::limits::Limits;
 use tidemill_core::retry::Retry;
 use tidemill_core::state::Cell;
 use tidemill_core::worker::Left;
@@ -116,6 +117,20 @@ fn what_comes_before_a_refused_unit_goes_through() {
     let (_, error) = ends(&stage);
     assert!(error.message.contains("tasks-0@63"), "{error}");
     assert_eq!(stage.behind(), 37, "all before it are done, and nothing after it");
+}
+
+/// The mark that each shard writes when it is read again is a commit that goes through, and says nothing of the units.
+#[test]
+fn with_the_guard_on_a_refused_unit_is_found_in_as_many_commits() {
+    let guarded = Limits { crash_guard: true, ..limits() };
+    let stage = Stage::with(Shape::Batch, 2, guarded, |handler| handler);
+    stage.broker.refuse_values_over(500);
+    for n in 0..100 {
+        stage.feed(&partition(0), if n == 63 { &LONG } else { "a" }, Task { n, emits: 1, ..Task::default() });
+    }
+    let (_, error) = ends(&stage);
+    assert!(error.message.contains("tasks-0@63"), "{error}");
+    assert!(stage.broker.commits() < 50, "{} commits", stage.broker.commits());
 }
 
 #[test]
