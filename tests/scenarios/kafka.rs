@@ -1,6 +1,7 @@
 //! Services on a real Kafka.
 
 mod audit;
+mod away;
 mod failing;
 mod feed;
 mod kills;
@@ -8,6 +9,7 @@ mod mixed;
 mod moves;
 mod operated;
 mod positions;
+mod redriven;
 mod refusals;
 mod refused;
 mod secured;

@@ -14,19 +14,22 @@ use tidemill::letters::Letter;
 use tidemill::outputs::{Address, Outputs};
 use tidemill::partitioner::partition_for;
 use tidemill::publisher::Publication;
-use tidemill::query::Query;
-use tidemill::record::{Record, TopicPartition};
+use tidemill::query::{self, Query};
+use tidemill::record::Record;
 use tidemill::time::Timestamp;
 
 const PARTITIONS: u32 = 4;
 const GOOD: u64 = 99_000;
 const POISON: u64 = 1_000;
-/// Good records that are published between two of poison.
+/// Good records for each of poison, and how many of poison are published at once, behind theirs.
 const BETWEEN: u64 = GOOD / POISON;
+const TOGETHER: usize = 20;
 /// Bytes of headers, and of a value that packs into almost nothing.
 const LARGE_HEADER: usize = 60_000;
 const BOMB: usize = 300_000;
-const PAGE: usize = 500;
+/// One bomb in so many is larger than any topic takes, but for being packed.
+const BOMBS_FOR_LARGE: u64 = 20;
+const LARGE_BOMB: usize = 5_000_000;
 
 fn order(number: u64) -> OrderPlaced {
     let item =
@@ -56,6 +59,7 @@ fn poison(number: u64) -> (Headers, Option<Vec<u8>>) {
         }
         2 => (plain, Some([&[0, 0, 0, 0x7f, 0xff][..], &junk].concat())),
         3 => (plain, None),
+        _ if (number / 5).is_multiple_of(BOMBS_FOR_LARGE) => (plain, Some(vec![0; LARGE_BOMB])),
         _ => (plain, Some(vec![0; BOMB])),
     }
 }
@@ -63,51 +67,56 @@ fn poison(number: u64) -> (Headers, Option<Vec<u8>>) {
 async fn feed(host: &Host) {
     let mut publisher = host.publisher("/tests/poison");
     publisher.declare::<OrderPlaced>().await.expect("the topic is there");
-    for place in 0..POISON {
-        for number in place * BETWEEN..(place + 1) * BETWEEN {
+    for first in (0..POISON).step_by(TOGETHER) {
+        let places = first..first + TOGETHER as u64;
+        for number in places.start * BETWEEN..places.end * BETWEEN {
             let (event, id, time) = (order(number), number.to_string(), Timestamp::from_millis(1_000));
             publisher.publish(Publication { event: &event, id: &id, time }).expect("it can be written");
         }
         publisher.flush().await.expect("it is taken");
-        let key = format!("poison-{place}");
         let mut outputs = Outputs::new([Arc::from(OrderPlaced::TOPIC)].as_slice().into());
-        let timestamp = Timestamp::from_millis(5_000 + i64::try_from(place).expect("few"));
-        let address = Address { topic: 0, partition: partition_for(key.as_bytes(), PARTITIONS), timestamp };
-        let (headers, value) = poison(place);
-        outputs.push_raw(address, Some(key.as_bytes()), &headers, value.as_deref());
+        for place in places {
+            let key = format!("poison-{place}");
+            let timestamp = Timestamp::from_millis(5_000 + i64::try_from(place).expect("few"));
+            let address = Address { topic: 0, partition: partition_for(key.as_bytes(), PARTITIONS), timestamp };
+            let (headers, value) = poison(place);
+            outputs.push_raw(address, Some(key.as_bytes()), &headers, value.as_deref());
+        }
         host.broker().publish(outputs).await.expect("it is taken");
     }
 }
 
 async fn letters(host: &Host) -> BTreeMap<String, Letter> {
-    let (topics, mut found) = (host.broker().topics(), BTreeMap::new());
-    for partition in 0..PARTITIONS {
-        let (source, mut from) = (TopicPartition::new(internal::dead_letters(sales::NAME), partition), 0);
-        loop {
-            let page = topics.records(&source, from, PAGE).await.expect("it can be read");
-            for record in &page.records {
-                let letter = Letter::read(record).expect("a dead letter");
-                let twice = found.insert(letter.key().expect("text").to_owned(), letter);
-                assert!(twice.is_none(), "{twice:?}");
-            }
-            if page.records.len() < PAGE {
-                break;
-            }
-            from = page.next;
-        }
-    }
+    let (mut found, mut from) = (BTreeMap::new(), Vec::new());
+    let topic = internal::dead_letters(sales::NAME);
+    let read = query::records(&**host.broker(), &topic, &mut from, |_, record| {
+        let letter = Letter::read(&record).expect("a dead letter");
+        let twice = found.insert(letter.key().expect("text").to_owned(), letter);
+        assert!(twice.is_none(), "{twice:?}");
+    });
+    assert_eq!(read.await, Ok(true), "it can be read");
     found
 }
 
-async fn all_are_letters(address: &str) {
+fn open(address: &str, more: &[(&str, &str)]) -> Host {
     let partitions = PARTITIONS.to_string();
     let settings = [("broker", address), ("topics.partitions", &partitions), ("log.level", "off")];
+    let settings = settings.iter().chain(more);
     let configuration =
-        settings.iter().try_fold(Configuration::default(), |configuration, (key, text)| configuration.with(key, text));
-    let mut host = Host::open(configuration.expect("good values")).expect("the broker is there");
+        settings.fold(Configuration::default(), |known, (key, text)| known.with(key, text).expect("a good value"));
+    let mut host = Host::open(configuration).expect("the broker is there");
     host.add(sales::service()).expect("a sound service");
+    host
+}
+
+async fn all_are_letters(address: &str) {
+    let host = open(address, &[]);
     host.create_topics(host.topics()).await.expect("they can be made");
-    feed(&host).await;
+    if address.starts_with("kafka:") {
+        feed(&open(address, &[("kafka.client.compression.codec", "gzip")])).await;
+    } else {
+        feed(&host).await;
+    }
     assert_eq!(host.run(Until::Drained).await, Ok(Exit::Done), "{address}");
     let letters = letters(&host).await;
     assert_eq!(letters.len() as u64, POISON, "{address}");

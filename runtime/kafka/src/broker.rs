@@ -160,7 +160,7 @@ impl Kafka {
         let clients = Clients::new(settings)?;
         // Publishers are as many as processes; each opens transactions under a name that nobody else has.
         let unique = RandomState::new().build_hasher().finish();
-        let publisher = Transactions::new(clients.clone(), format!("tidemill.publisher.{unique:016x}"));
+        let publisher = Transactions::new(clients.clone(), format!("tidemill.publisher.{unique:016x}"), None);
         let shared = Shared {
             plain: clients.plain(None)?,
             clients,
@@ -281,12 +281,14 @@ impl Kafka {
         let states = shared.states(&group)?;
         let transactional_id = names::transactional_id(&group, &subscription.member);
         let member = Member::join(Arc::clone(shared), subscription, Arc::clone(&reader), Arc::clone(&ownership))?;
+        let letters = internal::dead_letters(&group);
+        let transactions = Transactions::new(shared.clients.clone(), transactional_id, Some(letters));
         let desk = Desk {
             shared: Arc::clone(shared),
             group,
             ownership,
             states,
-            transactions: Mutex::new(Transactions::new(shared.clients.clone(), transactional_id)),
+            transactions: Mutex::new(transactions),
             member: Arc::downgrade(member.client()),
             reader,
         };

@@ -72,8 +72,18 @@ impl Default for Settings {
 impl Settings {
     /// Whether producers send records smaller than they are.
     pub(crate) fn compresses(&self) -> bool {
+        self.codec().is_some_and(|codec| codec != "none")
+    }
+
+    /// Whether it was chosen how producers send records, as they are or smaller.
+    pub(crate) fn chooses_codec(&self) -> bool {
+        self.codec().is_some()
+    }
+
+    fn codec(&self) -> Option<&str> {
         let names = ["compression.codec", "compression.type"];
-        self.client.iter().any(|(name, value)| names.contains(&name.as_str()) && value != "none")
+        let mut chosen = self.client.iter().rev().filter(|(name, _)| names.contains(&name.as_str()));
+        chosen.next().map(|(_, codec)| codec.as_str())
     }
 }
 

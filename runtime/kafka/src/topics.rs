@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 use tidemill_core::code::{Code, Coded};
+use tidemill_core::internal;
 use tidemill_core::ports::{TopicInfo, Topics};
 use tidemill_core::record::{RecordBatch, TopicPartition};
 use tidemill_core::time::Timestamp;
@@ -34,13 +35,15 @@ impl Topics for Kafka {
     }
 
     async fn largest(&self, topics: &[Arc<str>]) -> Result<Vec<Option<usize>>, Coded> {
-        if self.shared.clients.settings().compresses() {
+        let settings = self.shared.clients.settings();
+        if settings.compresses() {
             // What a record needs in the end is not known before.
             return Ok(vec![None; topics.len()]);
         }
+        let is_packed = |topic: &str| topic.ends_with(internal::DEAD_LETTERS) && !settings.chooses_codec();
         let configs = self.configs(&topics.iter().map(|topic| &**topic).collect::<Vec<_>>()).await?;
         let largest = |topic: &Arc<str>| {
-            let config = configs.iter().find(|config| *config.topic == **topic)?;
+            let config = configs.iter().find(|config| *config.topic == **topic && !is_packed(topic))?;
             usize::try_from(config.largest?).ok()
         };
         Ok(topics.iter().map(largest).collect())

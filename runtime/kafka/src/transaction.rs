@@ -15,7 +15,7 @@ use tidemill_core::time::Timestamp;
 use crate::access::Access;
 use crate::client::{Clients, Producer};
 use crate::failure::Failure;
-use crate::native::{self, Outgoing, Target};
+use crate::native::{self, Outgoing, Packed, Target};
 
 /// How long the client is left alone with records that are on their way: one that was refused counts among them until somebody
 /// has taken note of it.
@@ -27,6 +27,9 @@ const MOST_WAITING: usize = 2 * 1024 * 1024;
 const LOOK_EVERY: usize = 64;
 /// How long the next record waits for earlier ones to be sent, before another look.
 const TICK: Duration = Duration::from_millis(1);
+/// How records are packed that have to fit into a topic as small as the one they came from. It is the one that packs best of those that
+/// they may have come with.
+const CODEC: &str = "zstd";
 
 /// A shard, and its records of the changelog.
 pub(crate) type Changed = (u32, Vec<Change>);
@@ -74,6 +77,10 @@ impl Sending<'_> {
 pub(crate) struct Transactions {
     clients: Clients,
     id: String,
+    /// The topic whose records are packed, if there is one: a record that came in packed may be larger than any topic takes.
+    to_pack: Option<String>,
+    /// It has to go before the producer.
+    packed: Option<Packed>,
     producer: Option<Producer>,
     /// When another producer of this id was noticed last.
     fenced: Option<Timestamp>,
@@ -82,8 +89,8 @@ pub(crate) struct Transactions {
 }
 
 impl Transactions {
-    pub(crate) fn new(clients: Clients, id: String) -> Self {
-        Self { clients, id, producer: None, fenced: None, broken: None }
+    pub(crate) fn new(clients: Clients, id: String, to_pack: Option<String>) -> Self {
+        Self { clients, id, to_pack, packed: None, producer: None, fenced: None, broken: None }
     }
 
     /// Why no more transactions are made, if it came to that.
@@ -122,6 +129,11 @@ impl Transactions {
         }
     }
 
+    fn close(&mut self) {
+        self.packed = None;
+        self.producer = None;
+    }
+
     /// Opens the transaction.
     fn begin(&mut self) -> Result<(), Failure> {
         let producer = self.producer()?;
@@ -136,6 +148,9 @@ impl Transactions {
             let producer = opened.map_err(|cause| Failure::new(RDKafkaErrorCode::InvalidArgument, cause))?;
             producer.init_transactions(self.patience())?;
             self.clients.reach.back();
+            // Where users chose how all records are packed, these are too.
+            let to_pack = self.to_pack.as_ref().filter(|_| !self.clients.settings().chooses_codec());
+            self.packed = to_pack.and_then(|topic| Packed::new(producer.client(), topic, CODEC));
             self.producer = Some(producer);
         }
         Ok(self.producer.as_ref().expect("opened above"))
@@ -240,7 +255,7 @@ impl Transactions {
     /// The transaction did not come to its end, and will not: the next producer of this id ends it, so that is opened now. The
     /// client's own way of aborting waits for records that it does not send any more.
     fn undo(&mut self, failure: &Failure, now: Timestamp) -> Answer {
-        self.producer = None;
+        self.close();
         let answer = self.not_committed(failure, now);
         // Where this id has a twin, opening another would put that one out.
         if self.broken.is_none()
@@ -263,7 +278,7 @@ impl Transactions {
     }
 
     fn unknown(&mut self, failure: &Failure, now: Timestamp) -> Answer {
-        self.producer = None;
+        self.close();
         Answer::Unknown(self.cause(failure, now))
     }
 
@@ -275,7 +290,7 @@ impl Transactions {
         if !failure.is_producer_fence() {
             return failure.coded(format!("a transaction of {}", self.id));
         }
-        self.producer = None;
+        self.close();
         let again = self.fenced.is_some_and(|last| now.since(last) < self.clients.settings().session_timeout);
         self.fenced = Some(now);
         let message = format!("another process commits as {}; every instance needs a name of its own", self.id);

@@ -51,11 +51,15 @@ impl Stage {
     }
 
     fn arguments_at(&self, address: &str, command: &[&str]) -> Vec<String> {
-        let broker = ["--broker".to_owned(), format!("kafka://{address}")];
         let (first, rest) = command.split_first().expect("a command");
         let rest = rest.iter().map(|word| (*word).to_owned());
-        let own = broker.into_iter().chain(self.settings.iter().cloned());
-        std::iter::once((*first).to_owned()).chain(own).chain(rest).collect()
+        std::iter::once((*first).to_owned()).chain(self.place(address)).chain(rest).collect()
+    }
+
+    /// The options that say where, and the settings.
+    fn place(&self, address: &str) -> Vec<String> {
+        let broker = ["--broker".to_owned(), format!("kafka://{address}")];
+        broker.into_iter().chain(self.settings.iter().cloned()).collect()
     }
 
     /// Starts an instance whose state lies under this name.
@@ -88,6 +92,16 @@ impl Stage {
     /// Runs a command of the program.
     pub(super) fn call(&self, command: &[&str]) -> Output {
         run(&self.program, &as_str(&self.arguments(command)))
+    }
+
+    /// Runs a command with a subcommand, as operators do.
+    pub(super) fn operate(&self, command: &[&str]) -> Output {
+        run(&self.program, &[command, &as_str(&self.place(&self.kafka.address()))].concat())
+    }
+
+    /// A file beside the instances' state.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Runs a command of the program on another Kafka.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +18,7 @@ use tidemill::host::{Host, Until};
 use tidemill::ports::Observer;
 use tidemill::prelude::*;
 use tidemill::publisher::Publication;
-use tidemill::query::Query;
-use tidemill::record::TopicPartition;
+use tidemill::query::{self, Query};
 use tidemill::time::Timestamp;
 
 /// How long the handler takes over a record of this key.
@@ -32,6 +32,11 @@ const SHAKY_KEY: &str = "shaky";
 const SHAKY_RECORDS: u64 = 10;
 /// The most attempts that fail.
 const MOST_FAILURES: u64 = 8;
+/// What the handler needs from outside.
+const LEDGER: &str = "ledger";
+/// With the bug, one record in so many of keys that begin so fails for good.
+const BAD_KEY: &str = "bad";
+const BAD_RECORDS: u64 = 40;
 /// Of so many keys that are fed, one is shaky.
 const KEYS_FOR_ONE: u64 = 20;
 const COUNT: Cell<u64> = Cell::named("count");
@@ -49,6 +54,9 @@ struct Counted {
     key: String,
     number: u64,
     count: u64,
+    /// Which attempt it was, and its time in milliseconds since the epoch.
+    attempt: u32,
+    at: i64,
     padding: String,
 }
 
@@ -63,21 +71,51 @@ async fn look(_extra: &Extra, _cx: &mut Context<'_>) -> Result<(), HandlerError>
     Ok(())
 }
 
-async fn count(step: &Step, cx: &mut Context<'_>) -> Result<(), HandlerError> {
-    if step.key == SLOW_KEY {
-        cx.blocking(|| std::thread::sleep(SLOW)).await?;
-    }
-    if step.key.starts_with(SHAKY_KEY) && step.number % SHAKY_RECORDS == 1 {
-        let failures = 1 + step.number / SHAKY_RECORDS % MOST_FAILURES;
-        if u64::from(cx.attempt()) <= failures {
-            return Err(HandlerError::transient("it fails for a while"));
+/// How the service goes wrong.
+#[derive(Debug, Clone, Default, clap::Args)]
+struct Wrong {
+    /// While this file is there, what the handler needs is not.
+    #[arg(long)]
+    away: Option<PathBuf>,
+    /// Some records fail for good.
+    #[arg(long)]
+    bug: bool,
+}
+
+impl Wrong {
+    fn fails(&self, step: &Step, attempt: u32) -> Result<(), HandlerError> {
+        if self.away.as_ref().is_some_and(|file| file.exists()) {
+            return Err(HandlerError::unavailable(LEDGER, "it is away"));
         }
+        if self.bug && step.key.starts_with(BAD_KEY) && step.number % BAD_RECORDS == 1 {
+            return Err(HandlerError::permanent("it has a bug"));
+        }
+        if step.key.starts_with(SHAKY_KEY) && step.number % SHAKY_RECORDS == 1 {
+            let failures = 1 + step.number / SHAKY_RECORDS % MOST_FAILURES;
+            if u64::from(attempt) <= failures {
+                return Err(HandlerError::transient("it fails for a while"));
+            }
+        }
+        Ok(())
     }
-    let count = cx.get(COUNT).await?.unwrap_or(0) + 1;
-    cx.set(COUNT, count);
-    let padding = if step.key == LARGE_KEY { "x".repeat(LARGE_BYTES) } else { String::new() };
-    cx.emit(Counted { key: step.key.clone(), number: step.number, count, padding });
-    Ok(())
+}
+
+struct Count(Wrong);
+
+#[async_trait(?Send)]
+impl Handler<Step> for Count {
+    async fn handle(&self, step: &Step, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+        if step.key == SLOW_KEY {
+            cx.blocking(|| std::thread::sleep(SLOW)).await?;
+        }
+        self.0.fails(step, cx.attempt())?;
+        let count = cx.get(COUNT).await?.unwrap_or(0) + 1;
+        cx.set(COUNT, count);
+        let padding = if step.key == LARGE_KEY { "x".repeat(LARGE_BYTES) } else { String::new() };
+        let (attempt, at) = (cx.attempt(), cx.now().as_millis());
+        cx.emit(Counted { key: step.key.clone(), number: step.number, count, attempt, at, padding });
+        Ok(())
+    }
 }
 
 /// Tells which shards run here.
@@ -117,6 +155,8 @@ enum Command {
         /// As the service's next version, which reads one topic more.
         #[arg(long)]
         wide: bool,
+        #[command(flatten)]
+        wrong: Wrong,
         #[command(flatten)]
         options: Options,
     },
@@ -184,31 +224,19 @@ async fn feed(host: &Host, amount: Amount) -> Result<(), Coded> {
 
 /// Reads what was said.
 async fn audit(host: &Host) -> Result<Audit, Coded> {
-    const PAGE: usize = 10_000;
-    let topics = host.broker().topics();
     let (mut found, mut last) = (Audit::default(), BTreeMap::<String, u64>::new());
     let (mut steady, mut times) = (0_u32, Vec::new());
-    for partition in 0..topics.describe(Counted::TOPIC).await?.map_or(0, |info| info.partitions) {
-        let (source, mut from) = (TopicPartition::new(Counted::TOPIC, partition), 0);
-        loop {
-            let page = topics.records(&source, from, PAGE).await?;
-            for record in &page.records {
-                let said: Counted =
-                    serde_json::from_slice(record.value.as_deref().expect("an event")).expect("a count");
-                found.records += 1;
-                if !said.key.starts_with(SHAKY_KEY) {
-                    steady += 1;
-                    times.push(record.timestamp);
-                }
-                let before = last.insert(said.key, said.number).unwrap_or(0);
-                found.wrong += u64::from(said.number != before + 1 || said.count != said.number);
-            }
-            if page.records.len() < PAGE {
-                break;
-            }
-            from = page.next;
+    query::records(&**host.broker(), Counted::TOPIC, &mut Vec::new(), |_, record| {
+        let said: Counted = serde_json::from_slice(record.value.as_deref().expect("an event")).expect("a count");
+        found.records += 1;
+        if !said.key.starts_with(SHAKY_KEY) {
+            steady += 1;
+            times.push(record.timestamp);
         }
-    }
+        let before = last.insert(said.key, said.number).unwrap_or(0);
+        found.wrong += u64::from(said.number != before + 1 || said.count != said.number);
+    })
+    .await?;
     found.keys = last.len();
     if let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) {
         found.steady_per_second = f64::from(steady) / last.since(*first).as_secs_f64().max(0.001);
@@ -216,40 +244,42 @@ async fn audit(host: &Host) -> Result<Audit, Coded> {
     Ok(found)
 }
 
-fn service(wide: bool) -> ServiceBuilder {
-    let service = Service::builder("tally").on::<Step>("count", count).emits::<Counted>();
+fn service(wide: bool, wrong: Wrong) -> ServiceBuilder {
+    let service = Service::builder("tally")
+        .handler("count", Count(wrong), |handler| handler.on::<Step>().needs(LEDGER))
+        .emits::<Counted>();
     if wide { service.on::<Extra>("look", look) } else { service }
 }
 
-fn host(options: &Options, wide: bool) -> Result<Host, Coded> {
+fn host(options: &Options, wide: bool, wrong: Wrong) -> Result<Host, Coded> {
     let mut host = Host::open(Configuration::load(options)?)?;
-    host.add(service(wide))?;
+    host.add(service(wide, wrong))?;
     Ok(host)
 }
 
 async fn work(command: Command) -> Result<Exit, Coded> {
     match command {
         Command::Topics { wide, options } => {
-            let host = host(&options, wide)?;
+            let host = host(&options, wide, Wrong::default())?;
             host.create_topics(host.topics()).await?;
         }
-        Command::Run { until_drained, wide, options } => {
-            let mut host = host(&options, wide)?;
+        Command::Run { until_drained, wide, wrong, options } => {
+            let mut host = host(&options, wide, wrong)?;
             host.observe(Arc::new(Shards));
             return host.run(if until_drained { Until::Drained } else { Until::Stopped }).await;
         }
-        Command::Feed { amount, options } => feed(&host(&options, false)?, amount).await?,
+        Command::Feed { amount, options } => feed(&host(&options, false, Wrong::default())?, amount).await?,
         Command::Whole { amount, options } => {
-            let host = host(&options, false)?;
+            let host = host(&options, false, Wrong::default())?;
             feed(&host, amount).await?;
             let ended = host.run(Until::Drained).await?;
             print_json(&audit(&host).await?)?;
             return Ok(ended);
         }
-        Command::Audit(options) => print_json(&audit(&host(&options, false)?).await?)?,
+        Command::Audit(options) => print_json(&audit(&host(&options, false, Wrong::default())?).await?)?,
         Command::Report(options) => {
             let mut counts = BTreeMap::new();
-            let host = host(&options, false)?;
+            let host = host(&options, false, Wrong::default())?;
             let query = Query::new(host.broker().clone(), "tally");
             query.cells("count", COUNT, |key, count| counts.extend([(key.to_owned(), count)])).await?;
             print_json(&counts)?;
@@ -263,5 +293,5 @@ fn main() -> ExitCode {
     let own = std::env::args()
         .nth(1)
         .is_none_or(|command| ["topics", "feed", "whole", "run", "audit", "report"].contains(&&*command));
-    if own { execute(work) } else { tidemill::main(service(false)) }
+    if own { execute(work) } else { tidemill::main(service(false, Wrong::default())) }
 }

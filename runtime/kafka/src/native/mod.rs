@@ -5,6 +5,7 @@
 mod answer;
 mod group;
 mod message;
+mod packed;
 mod produce;
 mod queue;
 mod token;
@@ -19,6 +20,7 @@ use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 
 pub(crate) use group::members;
 pub(crate) use message::Message;
+pub(crate) use packed::Packed;
 pub(crate) use produce::{Outgoing, Target, commit, flush, produce, waiting};
 pub(crate) use queue::{Queue, Signal};
 pub(crate) use token::give_token;
