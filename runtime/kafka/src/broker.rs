@@ -271,9 +271,9 @@ impl Kafka {
     fn seat(&self, subscription: &Subscription) -> Result<Membership, Coded> {
         let shared = &self.shared;
         let group = Arc::clone(&subscription.group);
-        // How much is fetched ahead is shared by as many partitions as one worker alone would have.
+        // How much is fetched ahead is shared by as many partitions as one worker alone would have. Commands are few, and take none.
         let mut partitions = 0;
-        for topic in &subscription.topics {
+        for topic in subscription.topics.iter().filter(|topic| !topic.ends_with(internal::INTERNAL)) {
             partitions += shared.need(topic)?.partitions as usize;
         }
         let reader = Arc::new(shared.clients.reader(&group, partitions)?);

@@ -61,7 +61,7 @@ impl Default for Settings {
             transaction_timeout: Duration::from_secs(10),
             allow_sasl_plaintext: false,
             token_file: None,
-            fetch_ahead: 4 * MIB,
+            fetch_ahead: 8 * MIB,
             replication: None,
             retention: (None, None),
             client: Vec::new(),

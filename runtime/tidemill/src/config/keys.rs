@@ -138,7 +138,7 @@ pub(super) const KEYS: &[Key] = &[
         "none",
         "The file with the token for `sasl.mechanism` `OAUTHBEARER`; it is read again every 48 seconds.",
     ),
-    key("kafka.fetch_ahead", SOME_BYTES, "4MiB", "Bytes fetched ahead from Kafka, in each worker."),
+    key("kafka.fetch_ahead", SOME_BYTES, "8MiB", "Bytes fetched ahead from Kafka, in each worker."),
     key(
         "registry.url",
         Kind::Text,
