@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::process::{errors_of, program, real_data, run, run_json, signal, start, totals_of};
+use crate::process::{errors_of, program, real_data, run, run_json, signal, start, totals_of, until_said};
 
 /// How often the run is killed before it may end.
 const KILLS: usize = 5;
@@ -102,9 +102,10 @@ fn a_demo_that_is_told_to_stop_leaves_the_rest_to_a_run() {
     let shop = program("shop");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let place = Place { broker: format!("embedded:{}", folder.path().join("shop").display()), store: "sled" };
-    // More than any machine does before the signal.
+    // More than any machine does before the signal. Before it is at work, a signal ends it as it ends any process.
     let mut child = start(&shop, &place.arguments(&["--lines", "3000000"]));
-    std::thread::sleep(Duration::from_secs(5));
+    until_said(&mut child, "starting");
+    std::thread::sleep(Duration::from_secs(1));
     signal(&child, "TERM");
     let status = child.wait().expect("the child is ours");
     assert_eq!(status.code(), Some(6), "{}", errors_of(&mut child));

@@ -24,9 +24,13 @@ pub(crate) fn real_data() -> Option<PathBuf> {
     found
 }
 
+/// The packages whose programs are run. They are built together: each by itself would have dependencies with other features, and all
+/// of those built once more.
+const PACKAGES: [&str; 5] = ["inventory", "orders", "payments", "sales", "shop"];
+
 /// The release build of a program of the workspace, built once in a test run.
-pub(crate) fn program(package: &str) -> PathBuf {
-    built(package, &["--bins", "-p", package])
+pub(crate) fn program(name: &str) -> PathBuf {
+    built(name, &PACKAGES.iter().fold(vec!["--bins"], |built, package| [&built[..], &["-p", package]].concat()))
 }
 
 /// The release build of one of this package's own programs, which stand below `programs/`.
@@ -123,6 +127,18 @@ pub(crate) fn start(program: &Path, arguments: &[&str]) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program can be started")
+}
+
+/// Waits until a started program says this in a line on stderr.
+pub(crate) fn until_said(child: &mut Child, what: &str) {
+    let mut said = Vec::new();
+    let stderr = child.stderr.as_mut().expect("it is piped");
+    while !String::from_utf8_lossy(&said).contains(what) {
+        let mut byte = [0];
+        let count = stderr.read(&mut byte).expect("the child is ours");
+        assert!(count > 0, "it ended and never said {what:?}: {}", String::from_utf8_lossy(&said));
+        said.push(byte[0]);
+    }
 }
 
 /// What a started program said on stderr, once it ended.
