@@ -30,7 +30,8 @@ const PACKAGES: [&str; 5] = ["inventory", "orders", "payments", "sales", "shop"]
 
 /// The release build of a program of the workspace, built once in a test run.
 pub(crate) fn program(name: &str) -> PathBuf {
-    built(name, &PACKAGES.iter().fold(vec!["--bins"], |built, package| [&built[..], &["-p", package]].concat()))
+    let packages = PACKAGES.iter().flat_map(|package| ["-p", package]);
+    built(name, &std::iter::once("--bins").chain(packages).collect::<Vec<_>>())
 }
 
 /// The release build of one of this package's own programs, which stand below `programs/`.

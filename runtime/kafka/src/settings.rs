@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tidemill_core::internal;
+
 /// The protocol by which members of a group agree on who reads what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GroupProtocol {
@@ -75,9 +77,9 @@ impl Settings {
         self.codec().is_some_and(|codec| codec != "none")
     }
 
-    /// Whether it was chosen how producers send records, as they are or smaller.
-    pub(crate) fn chooses_codec(&self) -> bool {
-        self.codec().is_some()
+    /// Whether records of this topic are packed by themselves: dead letters are, unless users chose how all records are sent.
+    pub(crate) fn packs(&self, topic: &str) -> bool {
+        topic.ends_with(internal::DEAD_LETTERS) && self.codec().is_none()
     }
 
     fn codec(&self) -> Option<&str> {

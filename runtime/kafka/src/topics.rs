@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 use tidemill_core::code::{Code, Coded};
-use tidemill_core::internal;
 use tidemill_core::ports::{TopicInfo, Topics};
 use tidemill_core::record::{RecordBatch, TopicPartition};
 use tidemill_core::time::Timestamp;
@@ -40,10 +39,9 @@ impl Topics for Kafka {
             // What a record needs in the end is not known before.
             return Ok(vec![None; topics.len()]);
         }
-        let is_packed = |topic: &str| topic.ends_with(internal::DEAD_LETTERS) && !settings.chooses_codec();
         let configs = self.configs(&topics.iter().map(|topic| &**topic).collect::<Vec<_>>()).await?;
         let largest = |topic: &Arc<str>| {
-            let config = configs.iter().find(|config| *config.topic == **topic && !is_packed(topic))?;
+            let config = configs.iter().find(|config| *config.topic == **topic && !settings.packs(topic))?;
             usize::try_from(config.largest?).ok()
         };
         Ok(topics.iter().map(largest).collect())

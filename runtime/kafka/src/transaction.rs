@@ -77,8 +77,8 @@ impl Sending<'_> {
 pub(crate) struct Transactions {
     clients: Clients,
     id: String,
-    /// The topic whose records are packed, if there is one: a record that came in packed may be larger than any topic takes.
-    to_pack: Option<String>,
+    /// The topic of dead letters, if there is one: a record that came in packed may be larger than any topic takes.
+    letters: Option<String>,
     /// It has to go before the producer.
     packed: Option<Packed>,
     producer: Option<Producer>,
@@ -89,8 +89,8 @@ pub(crate) struct Transactions {
 }
 
 impl Transactions {
-    pub(crate) fn new(clients: Clients, id: String, to_pack: Option<String>) -> Self {
-        Self { clients, id, to_pack, packed: None, producer: None, fenced: None, broken: None }
+    pub(crate) fn new(clients: Clients, id: String, letters: Option<String>) -> Self {
+        Self { clients, id, letters, packed: None, producer: None, fenced: None, broken: None }
     }
 
     /// Why no more transactions are made, if it came to that.
@@ -148,9 +148,8 @@ impl Transactions {
             let producer = opened.map_err(|cause| Failure::new(RDKafkaErrorCode::InvalidArgument, cause))?;
             producer.init_transactions(self.patience())?;
             self.clients.reach.back();
-            // Where users chose how all records are packed, these are too.
-            let to_pack = self.to_pack.as_ref().filter(|_| !self.clients.settings().chooses_codec());
-            self.packed = to_pack.and_then(|topic| Packed::new(producer.client(), topic, CODEC));
+            let letters = self.letters.as_ref().filter(|topic| self.clients.settings().packs(topic));
+            self.packed = letters.and_then(|topic| Packed::new(producer.client(), topic, CODEC));
             self.producer = Some(producer);
         }
         Ok(self.producer.as_ref().expect("opened above"))

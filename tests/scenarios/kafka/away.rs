@@ -3,10 +3,11 @@
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::audit::{self, number};
 use super::feed::Feed;
+use super::kills::variable;
 use super::tally::{Instance, SESSION, SHARDS, Stage, until};
 
 const RECORDS_PER_SECOND: u64 = 500;
@@ -27,8 +28,7 @@ fn now() -> u64 {
 #[test]
 fn while_what_is_needed_is_away_nothing_is_spent_and_then_all_goes_on() {
     let Some(stage) = Stage::open("a dependency that is away", &[]) else { return };
-    let longer = std::env::var(LONGER).ok().map(|text| text.parse().expect("seconds"));
-    let away = longer.map_or(AWAY, Duration::from_secs);
+    let away = variable(LONGER).map_or(AWAY, Duration::from_secs);
     assert!(away > SESSION, "or the group would not notice");
     let sign = stage.file("away");
     let option = ["--away", &sign.to_string_lossy()];
@@ -49,8 +49,7 @@ fn while_what_is_needed_is_away_nothing_is_spent_and_then_all_goes_on() {
     stage.drain();
     instances.iter_mut().for_each(Instance::stop);
     assert_eq!(audit::applied_once(&stage) as u64, sent);
-    let letters = stage.operate(&["dead-letters", "list", "--all", "--output", "json"]);
-    assert_eq!(serde_json::from_slice::<Value>(&letters.stdout).expect("a list"), json!([]));
+    assert_eq!(stage.letters(), json!([]));
     let done: Vec<(u64, u64)> = audit::read(&stage, "counts")
         .iter()
         .map(|(_, value)| (number(value, "at"), number(value, "attempt")))

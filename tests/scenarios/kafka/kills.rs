@@ -28,7 +28,8 @@ impl Draws {
     }
 }
 
-fn variable(name: &str) -> Option<u64> {
+/// A number that a variable of the environment gives.
+pub(super) fn variable(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} has to be a number")))
 }

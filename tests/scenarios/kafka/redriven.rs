@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::audit;
 use super::feed::feed_once;
 use super::tally::Stage;
@@ -29,8 +27,7 @@ fn records(numbers: std::ops::RangeInclusive<u64>) -> Vec<(&'static str, u64)> {
 
 /// The states of all letters.
 fn letters(stage: &Stage) -> Vec<String> {
-    let listed = stage.operate(&["dead-letters", "list", "--all", "--output", "json"]);
-    let listed: Value = serde_json::from_slice(&listed.stdout).expect("a list");
+    let listed = stage.letters();
     let states = listed.as_array().expect("a list").iter();
     states.map(|letter| letter["state"].as_str().expect("a state").to_owned()).collect()
 }

@@ -99,6 +99,13 @@ impl Stage {
         run(&self.program, &[command, &as_str(&self.place(&self.kafka.address()))].concat())
     }
 
+    /// All dead letters of the service, open or not.
+    pub(super) fn letters(&self) -> serde_json::Value {
+        let place = self.place(&self.kafka.address());
+        let list = ["dead-letters", "list", "--all", "--output", "json"];
+        run_json(&self.program, &[&list[..], &as_str(&place)].concat())
+    }
+
     /// A file beside the instances' state.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

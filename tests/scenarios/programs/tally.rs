@@ -251,35 +251,40 @@ fn service(wide: bool, wrong: Wrong) -> ServiceBuilder {
     if wide { service.on::<Extra>("look", look) } else { service }
 }
 
-fn host(options: &Options, wide: bool, wrong: Wrong) -> Result<Host, Coded> {
+/// The service as it is when nothing goes wrong.
+fn sound() -> ServiceBuilder {
+    service(false, Wrong::default())
+}
+
+fn host(options: &Options, service: ServiceBuilder) -> Result<Host, Coded> {
     let mut host = Host::open(Configuration::load(options)?)?;
-    host.add(service(wide, wrong))?;
+    host.add(service)?;
     Ok(host)
 }
 
 async fn work(command: Command) -> Result<Exit, Coded> {
     match command {
         Command::Topics { wide, options } => {
-            let host = host(&options, wide, Wrong::default())?;
+            let host = host(&options, service(wide, Wrong::default()))?;
             host.create_topics(host.topics()).await?;
         }
         Command::Run { until_drained, wide, wrong, options } => {
-            let mut host = host(&options, wide, wrong)?;
+            let mut host = host(&options, service(wide, wrong))?;
             host.observe(Arc::new(Shards));
             return host.run(if until_drained { Until::Drained } else { Until::Stopped }).await;
         }
-        Command::Feed { amount, options } => feed(&host(&options, false, Wrong::default())?, amount).await?,
+        Command::Feed { amount, options } => feed(&host(&options, sound())?, amount).await?,
         Command::Whole { amount, options } => {
-            let host = host(&options, false, Wrong::default())?;
+            let host = host(&options, sound())?;
             feed(&host, amount).await?;
             let ended = host.run(Until::Drained).await?;
             print_json(&audit(&host).await?)?;
             return Ok(ended);
         }
-        Command::Audit(options) => print_json(&audit(&host(&options, false, Wrong::default())?).await?)?,
+        Command::Audit(options) => print_json(&audit(&host(&options, sound())?).await?)?,
         Command::Report(options) => {
             let mut counts = BTreeMap::new();
-            let host = host(&options, false, Wrong::default())?;
+            let host = host(&options, sound())?;
             let query = Query::new(host.broker().clone(), "tally");
             query.cells("count", COUNT, |key, count| counts.extend([(key.to_owned(), count)])).await?;
             print_json(&counts)?;
@@ -293,5 +298,5 @@ fn main() -> ExitCode {
     let own = std::env::args()
         .nth(1)
         .is_none_or(|command| ["topics", "feed", "whole", "run", "audit", "report"].contains(&&*command));
-    if own { execute(work) } else { tidemill::main(service(false, Wrong::default())) }
+    if own { execute(work) } else { tidemill::main(sound()) }
 }
