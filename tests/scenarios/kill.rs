@@ -85,6 +85,7 @@ fn a_request_to_stop_drains_commits_and_leaves() {
     assert!(ingested.status.success(), "{}", String::from_utf8_lossy(&ingested.stderr));
     for name in ["TERM", "INT"] {
         let mut child = start(&shop, &place.arguments(&["run"]));
+        until_said(&mut child, "starting");
         std::thread::sleep(Duration::from_millis(400));
         signal(&child, name);
         let status = child.wait().expect("the child is ours");
@@ -123,7 +124,7 @@ fn a_directory_in_use_is_refused_and_unharmed() {
     let place = Place { broker: format!("embedded:{}", directory.display()), store: "fjall" };
     assert!(run(&shop, &place.arguments(&["ingest", "--lines", "100"])).status.success());
     let mut holder = start(&shop, &place.arguments(&["run"]));
-    std::thread::sleep(Duration::from_millis(500));
+    until_said(&mut holder, "starting");
     let refused = run(&shop, &place.arguments(&["report"]));
     signal(&holder, "TERM");
     assert!(holder.wait().expect("the child is ours").success());

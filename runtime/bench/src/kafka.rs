@@ -16,8 +16,8 @@ use crate::{passthrough, stateful};
 /// What the address of a cluster begins with.
 const KAFKA: &str = "kafka://";
 
-/// What the bare loop fetches ahead: it waits for its commits, and has enough to read when they are over. With the 4 MiB of a
-/// service, which goes on meanwhile, it would be slower.
+/// What the bare loop fetches ahead: it waits for its commits, and has enough to read when they are over. With what is
+/// enough for a service, which goes on meanwhile, it would be slower.
 const FETCH_AHEAD: usize = 32 * 1024 * 1024;
 
 /// A cluster, and how the client reaches it.

@@ -70,7 +70,7 @@ impl Default for Limits {
             lane_queue: 1_000,
             read_ahead: 4 * MIB,
             undone: 10_000,
-            commit_bytes: 16 * MIB,
+            commit_bytes: 8 * MIB,
             commit_interval: Duration::from_millis(100),
             commit_linger: Duration::from_millis(1),
             state_cache: 8 * MIB,

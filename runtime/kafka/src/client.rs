@@ -73,6 +73,7 @@ impl Clients {
                            way can read; use sasl_ssl, or set kafka.allow_sasl_plaintext=true";
             return Err(Coded::new(Code::BAD_VALUE, message));
         }
+        native::share_pools();
         let token = Token::new(settings.token_file.as_deref());
         Ok(Self { settings, token, reach: Arc::default() })
     }

@@ -63,7 +63,7 @@ impl Default for Settings {
             transaction_timeout: Duration::from_secs(10),
             allow_sasl_plaintext: false,
             token_file: None,
-            fetch_ahead: 8 * MIB,
+            fetch_ahead: 16 * MIB,
             replication: None,
             retention: (None, None),
             client: Vec::new(),

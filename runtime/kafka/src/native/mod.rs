@@ -4,6 +4,7 @@
 
 mod answer;
 mod group;
+mod memory;
 mod message;
 mod packed;
 mod produce;
@@ -19,6 +20,7 @@ use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 
 pub(crate) use group::members;
+pub(crate) use memory::share_pools;
 pub(crate) use message::Message;
 pub(crate) use packed::Packed;
 pub(crate) use produce::{Outgoing, Target, commit, flush, produce, waiting};

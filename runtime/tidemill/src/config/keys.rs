@@ -138,7 +138,7 @@ pub(super) const KEYS: &[Key] = &[
         "none",
         "The file with the token for `sasl.mechanism` `OAUTHBEARER`; it is read again every 48 seconds.",
     ),
-    key("kafka.fetch_ahead", SOME_BYTES, "8MiB", "Bytes fetched ahead from Kafka, in each worker."),
+    key("kafka.fetch_ahead", SOME_BYTES, "16MiB", "Bytes fetched ahead from Kafka, in each worker."),
     key(
         "registry.url",
         Kind::Text,
@@ -169,7 +169,7 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.lane_queue", COUNT, "1000", "Records queued behind the unit under way in one lane."),
     key("limits.read_ahead", SOME_BYTES, "4MiB", "Records read and not yet taken by a lane, in each worker."),
     key("limits.undone", COUNT, "10000", "Taken records of one partition that are not done."),
-    key("limits.commit_bytes", SOME_BYTES, "16MiB", "Outputs and state changes that fill a commit."),
+    key("limits.commit_bytes", SOME_BYTES, "8MiB", "Outputs and state changes that fill a commit."),
     key("limits.commit_interval", ANY_TIME, "100ms", "The longest time between two commits under load."),
     key("limits.commit_linger", ANY_TIME, "1ms", "How long a commit waits for more units once the input is drained."),
     key(
