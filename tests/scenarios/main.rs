@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stderr, reason = "what is skipped has to be said")]
 
+mod copies;
 mod disk;
 mod failing;
 mod kafka;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::code::{Code, Coded};
 use crate::guard::{GUARD, Mark};
 use crate::id::EventId;
+use crate::inbox::{self, Done, Inbox};
 use crate::lane::LaneId;
 use crate::letters::{LETTERS, Letters, Open};
 use crate::parking::{PARKED, Parked, Parking, Slot, Waits};
@@ -18,8 +19,8 @@ use crate::service::Service;
 use crate::state::{ScopeKey, runtime_range};
 use crate::worker::Env;
 
-/// Entries that are read at once.
-const PAGE: usize = 1_000;
+/// Entries that are read at once; those of the inbox are some ten kilobytes each.
+const PAGE: usize = 256;
 
 /// What a unit changes in the books, once it is whole.
 #[derive(Debug, Clone)]
@@ -34,17 +35,20 @@ pub(crate) enum Entered {
     Opened { id: EventId, open: Open },
     /// A letter is open no more.
     Closed { id: EventId },
+    /// Something of the inbox was written or removed.
+    Kept(Done),
 }
 
 /// What the runtime keeps of a shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Books {
     pub(crate) parking: Parking,
     pub(crate) letters: Letters,
+    pub(crate) inbox: Inbox,
 }
 
 /// What was found in the state of a shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) books: Books,
     /// What the life before left.
@@ -64,44 +68,59 @@ impl Books {
             Entered::Gone { lane, number } => self.parking.remove(&lane, number),
             Entered::Opened { id, open } => self.letters.open(id, open),
             Entered::Closed { id } => self.letters.close(id),
+            Entered::Kept(done) => self.inbox.did(&done),
         }
     }
 }
 
-impl Found {
-    /// Takes in what was found in state, in any order.
-    fn of(service: &Service, entries: Vec<Entry>) -> Result<Self, Coded> {
-        let (mut found, mut parked) = (Self::default(), Vec::new());
-        for (key, value) in entries {
-            let place = ScopeKey::parse(&key).map(|place| (place.name, place.key, place.entry.unwrap_or_default()));
-            let bad = |what: &str| {
-                let message = format!("{what} of service {} cannot be read", service.name());
-                Coded::new(Code::STATE_UNREADABLE, message)
-            };
-            match place {
-                Some((PARKED, ..)) if is_planted(Bug::ParkedForgotten) => {}
-                Some((PARKED, lane, number)) => {
-                    let number =
-                        number.try_into().map(u64::from_be_bytes).map_err(|_| bad("the number of a parked record"))?;
-                    let record = Parked::read(&value).map_err(|_| bad("a parked record"))?;
-                    found.origins.insert(number, record.position());
-                    let slot = Slot { lane: Bytes::copy_from_slice(lane), number, bytes: value.len() };
-                    parked.push((slot, lane_of(service, &record)?, record.waits));
-                }
-                Some((LETTERS, _, id)) => {
-                    let id = std::str::from_utf8(id).ok().and_then(EventId::parse);
-                    let id = id.ok_or_else(|| bad("the id of an open dead letter"))?;
-                    found.books.letters.open(id, Open::read(&value).map_err(|_| bad("an open dead letter"))?);
-                }
-                Some((GUARD, ..)) => found.mark = Mark::read(&value),
-                _ => {}
+/// What is read of a shard's books, one entry after the other, in any order.
+#[derive(Default)]
+struct Reading {
+    letters: Letters,
+    inbox: inbox::Found,
+    mark: Option<Mark>,
+    origins: BTreeMap<u64, Position>,
+    parked: Vec<(Slot, LaneId, Waits)>,
+}
+
+impl Reading {
+    fn take(&mut self, service: &Service, (key, value): &Entry) -> Result<(), Coded> {
+        let Some(place) = ScopeKey::parse(key) else { return Ok(()) };
+        let bad = |what: &str| {
+            let message = format!("{what} of service {} cannot be read", service.name());
+            Coded::new(Code::STATE_UNREADABLE, message)
+        };
+        let (map, entry) = (place.name, place.entry.unwrap_or_default());
+        match map {
+            PARKED if is_planted(Bug::ParkedForgotten) => {}
+            PARKED => {
+                let number =
+                    entry.try_into().map(u64::from_be_bytes).map_err(|_| bad("the number of a parked record"))?;
+                let record = Parked::read(value).map_err(|_| bad("a parked record"))?;
+                self.origins.insert(number, record.position());
+                let slot = Slot { lane: Bytes::copy_from_slice(place.key), number, bytes: value.len() };
+                self.parked.push((slot, lane_of(service, &record)?, record.waits));
             }
+            LETTERS => {
+                let id = std::str::from_utf8(entry).ok().and_then(EventId::parse);
+                let id = id.ok_or_else(|| bad("the id of an open dead letter"))?;
+                self.letters.open(id, Open::read(value).map_err(|_| bad("an open dead letter"))?);
+            }
+            GUARD => self.mark = Mark::read(value),
+            _ if is_planted(Bug::InboxLost) => {}
+            _ => self.inbox.take(map, entry, value).ok_or_else(|| bad("the inbox"))?,
         }
+        Ok(())
+    }
+
+    fn into_found(self, inbox: Inbox) -> Found {
+        let Self { letters, inbox: known, mark, origins, mut parked } = self;
+        let mut parking = Parking::default();
         parked.sort_unstable_by_key(|(slot, ..)| slot.number);
         for (slot, lane, waits) in parked {
-            found.books.parking.add(&lane, slot, &waits);
+            parking.add(&lane, slot, &waits);
         }
-        Ok(found)
+        Found { books: Books { parking, letters, inbox: known.into_inbox(inbox) }, mark, origins }
     }
 }
 
@@ -120,7 +139,7 @@ fn lane_of(service: &Service, parked: &Parked) -> Result<LaneId, Coded> {
 
 /// Reads what is kept of a shard that was loaded.
 pub(crate) async fn read(env: &Env, shard: u32, generation: Generation) -> Result<Found, Coded> {
-    let (mut range, mut all) = (runtime_range(), Vec::new());
+    let (mut range, mut reading) = (runtime_range(), Reading::default());
     let mut transaction = match &env.commits {
         Committing::Batch(_) => None,
         Committing::Unit(commits) => Some(commits.begin(shard, generation).await?),
@@ -131,13 +150,14 @@ pub(crate) async fn read(env: &Env, shard: u32, generation: Generation) -> Resul
             (Committing::Batch(commits), _) => commits.scan(shard, &range, PAGE)?,
             (Committing::Unit(_), None) => unreachable!("it was opened above"),
         };
-        let last = page.last().map(|(key, _)| key.clone());
+        page.iter().try_for_each(|entry| reading.take(&env.service, entry))?;
         let is_last = page.len() < PAGE;
-        all.extend(page);
-        match last {
+        match page.into_iter().next_back().map(|(key, _)| key) {
             Some(last) if !is_last => range = KeyRange { start: Bound::Excluded(last), ..range },
             _ => break,
         }
     }
-    Found::of(&env.service, all)
+    let limits = &env.service.limits;
+    let by_unit = matches!(env.commits, Committing::Unit(_));
+    Ok(reading.into_found(Inbox::new(limits.inbox_retention, limits.inbox_memory, by_unit)))
 }

@@ -26,11 +26,20 @@ pub trait Event: Sized + 'static {
     /// The schema files known when the program was built, all versions.
     const SCHEMAS: &'static [SchemaFile] = &[];
 
+    /// Whether the event names its own id, which then stands for what the `ce_source` and `ce_id` headers say.
+    const NAMES_ID: bool = false;
+
     /// How the event is written.
     type Codec: Codec<Self>;
 
     /// The record's key: records of one key keep their order. `None` asks for no order and has no state.
     fn key(&self) -> Option<Cow<'_, [u8]>>;
+
+    /// The id by which copies of the event are known, where [`Event::NAMES_ID`] says that it names one: equal for copies, and for
+    /// nothing else of this type.
+    fn id(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
 }
 
 /// What can stand as a key in `#[event(key = field)]`: text and bytes as they are, integers as decimal text.

@@ -84,6 +84,16 @@ impl IdScope {
         Self(digest(&[service.as_bytes(), handler.as_bytes()]))
     }
 
+    /// The base of the unit that this handler runs because of an event with this `ce_source` and `ce_id`.
+    pub fn signed(self, source: &[u8], id: &[u8]) -> IdBase {
+        self.base(&[source, b"\0", id])
+    }
+
+    /// The base of the unit that this handler runs because of an event of this type that names its own id.
+    pub fn named(self, event: &str, id: &[u8]) -> IdBase {
+        self.base(&[event.as_bytes(), b"\0\0", id])
+    }
+
     /// The base of the unit that this handler runs because of `cause`, which is given in pieces.
     pub fn base(self, cause: &[&[u8]]) -> IdBase {
         let mut hash = Sha256::new_with_prefix(self.0);
@@ -99,6 +109,11 @@ impl IdScope {
 pub struct IdBase(u128);
 
 impl IdBase {
+    /// What stands for the unit's event in the inbox.
+    pub(crate) fn event(self) -> u128 {
+        self.0
+    }
+
     /// Draw number `index` of the unit: 64 evenly distributed bits, the same whenever the unit runs again.
     pub fn draw(self, index: u64) -> u64 {
         // The finalizer of splitmix64; its input is a hash already.

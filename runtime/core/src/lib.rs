@@ -15,6 +15,7 @@ pub mod failure;
 pub mod handler;
 pub mod headers;
 pub mod id;
+pub mod inbox;
 pub mod internal;
 pub mod layer;
 pub mod letters;

@@ -48,6 +48,12 @@ pub struct Limits {
     pub letter_percent: u32,
     /// How many of the newest records that is measured over, in each worker.
     pub letter_window: u64,
+    /// For how much of the service's running time the ids of events are kept that had their effects, so that copies are known;
+    /// zero keeps none.
+    pub inbox_retention: Duration,
+    /// Bytes of memory that the ids may take in one worker. Most of them are on disk, with filters in memory over them; where
+    /// there is no room for those, the oldest ids are dropped before their time.
+    pub inbox_memory: usize,
     /// Whether a record that ends the process again and again is found, and given up. It costs each shard one small commit when it
     /// starts and one when it is given up.
     pub crash_guard: bool,
@@ -82,6 +88,8 @@ impl Default for Limits {
             when_parked_full: WhenFull::HoldBack,
             letter_percent: 50,
             letter_window: 1_000,
+            inbox_retention: Duration::from_hours(24),
+            inbox_memory: 128 * MIB,
             crash_guard: true,
         }
     }

@@ -62,6 +62,12 @@ pub enum Bug {
     PastForgotten,
     /// Nobody wakes up for a parked record.
     DueForgotten,
+    /// Copies of events are not looked for.
+    InboxForgotten,
+    /// An event counts as known when it begins, not when it had its effects.
+    KnownBeforeDone,
+    /// What was known before a start is not found again.
+    InboxLost,
 }
 
 /// Whether a bug is planted on this thread.
@@ -102,7 +108,7 @@ mod switch {
 
     impl Bug {
         /// All of them.
-        pub const ALL: [Self; 28] = [
+        pub const ALL: [Self; 31] = [
             Self::ProgressBeforeState,
             Self::UndoneForgotten,
             Self::RevokeForgotten,
@@ -131,6 +137,9 @@ mod switch {
             Self::ParkedStays,
             Self::PastForgotten,
             Self::DueForgotten,
+            Self::InboxForgotten,
+            Self::KnownBeforeDone,
+            Self::InboxLost,
         ];
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::task::Context;
 
+use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 
@@ -23,7 +24,7 @@ use crate::ports::{Answer, Committing, Disposition, Generation, Log, ShardCommit
 use crate::progress::Progress;
 use crate::record::{RecordBatch, TopicPartition};
 use crate::source::Source;
-use crate::state::{Memory, RUNTIME, RUNTIME_NAME};
+use crate::state::{Memory, RUNTIME, RUNTIME_NAME, runtime_id};
 use crate::time::Timestamp;
 use crate::unit::{Finished, Home, Outcome, Settles, Unit};
 use crate::worker::Env;
@@ -193,6 +194,9 @@ impl Shard {
         let mut moved = self.poll_units(cx, gathered)?;
         let mut budget = if self.paused { 0 } else { budget };
         moved |= self.guarded(cx, gathered, &mut budget)?;
+        if budget > 0 {
+            moved |= self.keep_inbox(cx, gathered)?;
+        }
         moved |= self.wake_lanes(cx, gathered, &mut budget, in_flight)?;
         for _ in 0..budget {
             if self.in_flight.len() >= in_flight || gathered.is_full() || !self.take(cx, gathered)? {
@@ -270,6 +274,7 @@ impl Shard {
     fn complete(&mut self, gathered: &mut Gathered, finished: Finished) -> Result<Option<(Rest, Box<Unit>)>, Trouble> {
         let Finished { mut unit, outcome } = finished;
         let (failure, disposition) = match outcome {
+            Outcome::Whole(None, Disposition::Done) => (None, self.known(&mut unit)),
             Outcome::Whole(failure, disposition) => (failure, disposition),
             Outcome::Away => return Ok(Some((Rest::Away(unit.handler), unit))),
             Outcome::NoRoom => return Ok(Some((Rest::Room, unit))),
@@ -279,7 +284,7 @@ impl Shard {
         let env = Rc::clone(&self.home.env);
         let is_told = match disposition {
             Disposition::Done => env.observer.wants_units(),
-            Disposition::Marked => false,
+            Disposition::Marked | Disposition::Kept => false,
             _ => true,
         };
         if is_told {
@@ -305,7 +310,7 @@ impl Shard {
             (Disposition::Marked, _) => self.guard.wrote(matches!(env.commits, Committing::Unit(_))),
             _ => {}
         }
-        if disposition != Disposition::Marked {
+        if !matches!(disposition, Disposition::Marked | Disposition::Kept) {
             gathered.count(disposition, || Alone {
                 handler: unit.handler,
                 shard: self.home.shard,
@@ -325,6 +330,19 @@ impl Shard {
         }
     }
 
+    /// A unit's event is known from now on. Where another unit was quicker with the same event, this one's effects are not kept.
+    fn known(&self, unit: &mut Unit) -> Disposition {
+        let Some(event) = unit.event else { return Disposition::Done };
+        let inbox = &mut self.home.books.borrow_mut().inbox;
+        let is_first = inbox.apply(event, &unit.origin.topic, unit.record.offset, unit.now);
+        // Where units commit by themselves, its own commit has told already.
+        if is_first || is_planted(Bug::KnownBeforeDone) || matches!(self.home.env.commits, Committing::Unit(_)) {
+            return Disposition::Done;
+        }
+        unit.gives_way();
+        Disposition::Copy
+    }
+
     /// Freezes what completed units did for a commit.
     pub(crate) fn freeze(&mut self) -> ShardCommit {
         let env = Rc::clone(&self.home.env);
@@ -336,6 +354,11 @@ impl Shard {
         let progress_first = strikes(Bug::ProgressBeforeState);
         self.dirty = progress_first;
         self.guard.freeze();
+        let known = self.home.books.borrow_mut().inbox.freeze();
+        if !known.is_empty() {
+            let entries = known.into_iter().map(|(suffix, value)| (suffix, Some(value))).collect();
+            self.home.memory.borrow_mut().write(&runtime_id(Bytes::new()), entries);
+        }
         ShardCommit {
             shard: self.home.shard,
             generation: if late { Generation(u64::MAX) } else { self.home.generation },
@@ -345,7 +368,8 @@ impl Shard {
     }
 
     /// The frozen commit is durable.
-    pub(crate) fn committed(&mut self, cache_bytes: usize) {
+    pub(crate) fn committed(&mut self, cache_bytes: usize, inbox_bytes: usize) {
+        self.home.books.borrow_mut().inbox.set_bound(inbox_bytes);
         self.home.memory.borrow_mut().committed(cache_bytes);
         self.guard.committed();
     }

@@ -30,6 +30,7 @@ struct Options {
     version: u32,
     topic: LitStr,
     key: Option<Member>,
+    id: Option<Member>,
     codec: Codec,
 }
 
@@ -40,6 +41,7 @@ struct Reading {
     version: Option<u32>,
     topic: Option<LitStr>,
     key: Option<Member>,
+    id: Option<Member>,
     codec: Option<Codec>,
 }
 
@@ -49,11 +51,18 @@ pub(crate) fn expand(input: &DeriveInput, package: &Path) -> Result<TokenStream>
         return Err(Error::new(parameter.span(), "an event has no parameters: its name stands for one type"));
     }
     let options = Options::read(input)?;
-    let key = if let Some(member) = &options.key {
-        key(input, member, matches!(options.codec, Codec::Avro))?
-    } else {
-        quote!(::core::option::Option::None)
-    };
+    let is_avro = matches!(options.codec, Codec::Avro);
+    let key = options.key.as_ref().map(|member| bytes_of(input, member, "key", is_avro)).transpose()?;
+    let key = key.unwrap_or_else(|| quote!(::core::option::Option::None));
+    let id = options.id.as_ref().map(|member| bytes_of(input, member, "id", is_avro)).transpose()?.map(|id| {
+        quote! {
+            const NAMES_ID: bool = true;
+
+            fn id(&self) -> ::core::option::Option<::std::borrow::Cow<'_, [u8]>> {
+                #id
+            }
+        }
+    });
     let ident = &input.ident;
     let (typed, codec) = match &options.codec {
         Codec::Avro => {
@@ -81,6 +90,8 @@ pub(crate) fn expand(input: &DeriveInput, package: &Path) -> Result<TokenStream>
             fn key(&self) -> ::core::option::Option<::std::borrow::Cow<'_, [u8]>> {
                 #key
             }
+
+            #id
         }
     })
 }
@@ -97,12 +108,12 @@ impl Options {
             let message = "an event needs `#[event(name = \"domain.event\", version = 1, topic = \"…\", key = field)]`";
             return Err(Error::new(input.ident.span(), message));
         };
-        let Reading { name, version, topic, key, codec } = reading;
+        let Reading { name, version, topic, key, id, codec } = reading;
         let missing = |what: &str| Error::new(span, format!("`{what}` is missing"));
         let name = name.ok_or_else(|| missing("name = \"domain.event\""))?;
         let version = version.ok_or_else(|| missing("version = 1"))?;
         let topic = topic.ok_or_else(|| missing("topic = \"…\""))?;
-        Ok(Self { name, version, topic, key, codec: codec.unwrap_or_default() })
+        Ok(Self { name, version, topic, key, id, codec: codec.unwrap_or_default() })
     }
 }
 
@@ -114,9 +125,10 @@ impl Reading {
             "name" => once(meta, &mut self.name, event_name(meta)?),
             "version" => once(meta, &mut self.version, version(meta)?),
             "topic" => once(meta, &mut self.topic, topic(meta)?),
-            "key" => once(meta, &mut self.key, key_field(meta)?),
+            "key" => once(meta, &mut self.key, field(meta, "key")?),
+            "id" => once(meta, &mut self.id, field(meta, "id")?),
             "codec" => once(meta, &mut self.codec, codec(meta)?),
-            _ => Err(meta.error("unknown; an event has `name`, `version`, `topic`, `key` and `codec`")),
+            _ => Err(meta.error("unknown; an event has `name`, `version`, `topic`, `key`, `id` and `codec`")),
         }
     }
 }
@@ -161,10 +173,10 @@ fn topic(meta: &ParseNestedMeta<'_>) -> Result<LitStr> {
     Err(Error::new(topic.span(), "a topic is 1 to 249 letters, digits, `.`, `_` and `-`"))
 }
 
-fn key_field(meta: &ParseNestedMeta<'_>) -> Result<Member> {
+fn field(meta: &ParseNestedMeta<'_>, what: &str) -> Result<Member> {
     let value = meta.value()?;
     if value.peek(LitStr) {
-        return Err(value.error("the key is a field: its name without quotes"));
+        return Err(value.error(format!("the {what} is a field: its name without quotes")));
     }
     value.parse()
 }
@@ -190,20 +202,20 @@ fn check_is_record(input: &DeriveInput) -> Result<()> {
     Err(Error::new(input.ident.span(), message))
 }
 
-/// The expression of the key.
-fn key(input: &DeriveInput, member: &Member, is_avro: bool) -> Result<TokenStream> {
+/// The expression of the key, or of the id: the bytes of a field.
+fn bytes_of(input: &DeriveInput, member: &Member, what: &str, is_avro: bool) -> Result<TokenStream> {
     let Data::Struct(data) = &input.data else {
-        return Err(Error::new(member.span(), "only a struct has a field that is its key"));
+        return Err(Error::new(member.span(), format!("only a struct has a field that is its {what}")));
     };
     let Some((_, field)) = data.fields.members().zip(&data.fields).find(|(known, _)| known == member) else {
         let known: Vec<String> = data.fields.members().map(|member| format!("`{}`", name_of(&member))).collect();
-        let message = format!("there is no such field; the key is one of {}", known.join(", "));
+        let message = format!("there is no such field; the {what} is one of {}", known.join(", "));
         return Err(Error::new(member.span(), message));
     };
     if let (true, Some(ident)) = (is_avro, &field.ident)
         && Container::default().field(ident, field)?.is_skipped
     {
-        let message = "the key has to be written: an event that was read has the key it was sent with";
+        let message = format!("the {what} has to be written: an event that was read has the {what} it was sent with");
         return Err(Error::new(member.span(), message));
     }
     // Only the function stands at the field's place in the source: `self` there would be another one inside a macro.

@@ -95,6 +95,8 @@ struct Setup {
     drain: Duration,
     declares: Vec<(TypeId, Declare)>,
     feeds: Vec<Feed>,
+    /// Which of them is fed when: a copy is the same one again.
+    order: Vec<usize>,
     operator: Option<Operates>,
     /// What is done before each run.
     resets: Vec<Box<dyn Fn()>>,
@@ -124,6 +126,7 @@ impl Simulation {
             drain: DRAIN,
             declares: Vec::new(),
             feeds: Vec::new(),
+            order: Vec::new(),
             operator: None,
             resets: Vec::new(),
             watches: Vec::new(),
@@ -171,9 +174,17 @@ impl Simulation {
             });
             self.setup.declares.push((this, declare));
         }
+        self.setup.order.push(self.setup.feeds.len());
         self.setup.feeds.push(Box::new(move |publisher, id, clock| {
             publisher.publish(Publication { event: &event, id, time: clock.now() })
         }));
+        self
+    }
+
+    /// Feeds an event once more, with its id: a copy at another position. It is the one that was fed so many before the last.
+    pub fn feed_again(mut self, before: usize) -> Self {
+        let last = self.setup.feeds.len().checked_sub(1).expect("something was fed");
+        self.setup.order.push(last.saturating_sub(before));
         self
     }
 

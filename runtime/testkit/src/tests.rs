@@ -5,6 +5,7 @@ mod crash;
 mod culprits;
 mod failures;
 mod fakes;
+mod inbox;
 mod letters;
 mod limits;
 mod order;

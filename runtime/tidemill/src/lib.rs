@@ -33,6 +33,11 @@ struct Readme;
 #[doc = include_str!("../../../docs/GUIDE.md")]
 struct Guide;
 
+/// The examples of the page on copies of events, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/IDEMPOTENCY.md")]
+struct Idempotency;
+
 /// The examples of the page on failures, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/FAILURES.md")]

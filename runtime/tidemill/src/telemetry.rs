@@ -68,8 +68,11 @@ impl Observer for Log {
 
     fn unit_ended(&self, unit: &UnitEnded<'_>) {
         let UnitEnded { handler, shard, position, failure, disposition } = unit;
-        let Some(Coded { code, message }) = failure else { return };
         let service = &self.service;
+        if *disposition == Disposition::Copy {
+            tracing::debug!(%service, handler, shard, %position, "a copy of an event that had its effects");
+        }
+        let Some(Coded { code, message }) = failure else { return };
         match disposition {
             Disposition::Parked => {
                 tracing::warn!(%service, handler, shard, %position, %code, "unit failed, its record is parked: {message}");
@@ -96,6 +99,11 @@ impl Observer for Log {
     fn retrying(&self, retrying: &Retrying<'_>) {
         let Retrying { handler, position, attempt, delay, cause } = retrying;
         tracing::warn!(service = %self.service, handler, %position, attempt, ?delay, "attempt failed: {cause}");
+    }
+
+    fn inbox_forgot(&self, shard: u32) {
+        let service = &self.service;
+        tracing::warn!(%service, shard, "no room for all ids of events: copies of the oldest are not known any more; raise inbox.memory");
     }
 
     fn committed(&self, commit: Committed) {

@@ -61,15 +61,34 @@ impl Unit {
         if let Some(base) = self.id_base {
             return base;
         }
-        let [source, id] = self.record.headers.get_all([headers::SOURCE, headers::ID]);
-        *self.id_base.insert(self.derived_base(source, id))
+        let base = self.named_base().unwrap_or_else(|| {
+            let [source, id] = self.record.headers.get_all([headers::SOURCE, headers::ID]);
+            self.derived_base(source, id)
+        });
+        *self.id_base.insert(base)
+    }
+
+    /// The base that follows from the id that the event itself names.
+    fn named_base(&self) -> Option<IdBase> {
+        let route = self.home.env.service.routed(self.way)?;
+        let id = route.route.names(self.record.value.as_ref()?)?;
+        Some(self.registered().ids.named(route.event, &id))
+    }
+
+    /// What stands for the event in the inbox; nothing where nothing names it, so that there is no copy of it either.
+    pub(crate) fn event(&mut self) -> Option<u128> {
+        if let Some(base) = self.named_base() {
+            return Some(self.id_base.insert(base).event());
+        }
+        self.record.headers.get(headers::ID)?;
+        Some(self.id_base().event())
     }
 
     /// The base that follows from what the record's headers say.
     fn derived_base(&self, source: Option<&[u8]>, id: Option<&[u8]>) -> IdBase {
         let ids = self.registered().ids;
         match id {
-            Some(id) => ids.base(&[source.unwrap_or_default(), b"\0", id]),
+            Some(id) => ids.signed(source.unwrap_or_default(), id),
             None => ids.base(&[self.own_id().as_bytes()]),
         }
     }

@@ -151,6 +151,12 @@ impl Policies {
         self
     }
 
+    /// How long the attempts at one record may go on, from its first failure.
+    pub(crate) fn longest(&self) -> Duration {
+        let delayed = self.0.iter().filter(|policy| policy.delayed.attempts > 0);
+        delayed.map(|policy| policy.total + policy.delayed.longest_delay).max().unwrap_or_default()
+    }
+
     /// Every failure stops the service, after attempts in place where another may help: no record is parked, none is a dead letter.
     pub fn stopping() -> Self {
         let mut policies = Self::default().with_then(Then::Stop);

@@ -1,5 +1,6 @@
 //! From a record to the handler of its event type: the seam where types are erased.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -36,6 +37,9 @@ pub(crate) trait Route: Send + Sync {
     /// Whether a value is an event of the type.
     fn check(&self, value: &Bytes) -> Result<(), CodecError>;
 
+    /// The id that a value names for its event, where its type says which field that is.
+    fn names(&self, value: &Bytes) -> Option<Vec<u8>>;
+
     /// The id of the registered schema without which a value cannot be read.
     fn missing(&self, value: &[u8]) -> Option<u32>;
 
@@ -65,6 +69,13 @@ impl<E: Event, H: Handler<E>> Route for TypedRoute<E, H> {
 
     fn check(&self, value: &Bytes) -> Result<(), CodecError> {
         self.codec.decode(value).map(drop)
+    }
+
+    fn names(&self, value: &Bytes) -> Option<Vec<u8>> {
+        if !E::NAMES_ID {
+            return None;
+        }
+        self.codec.decode(value).ok()?.id().map(Cow::into_owned)
     }
 
     fn missing(&self, value: &[u8]) -> Option<u32> {

@@ -110,6 +110,9 @@ pub struct UnitEffects {
     pub done: Option<Done>,
     /// State changes, at most one for a key.
     pub changes: Vec<Change>,
+    /// A state key that is among the changes and may not be there yet: where another unit has written it meanwhile, nothing is
+    /// committed, and the answer is [`Answer::NotCommitted`].
+    pub once: Option<Bytes>,
     /// What the unit emitted, in order.
     pub outputs: Outputs,
 }

@@ -25,6 +25,8 @@ pub struct UnitEnded<'a> {
 pub enum Disposition {
     /// It has had its effects.
     Done,
+    /// It is a copy of an event that had its effects already, and has none.
+    Copy,
     /// It is parked behind others of its key.
     Queued,
     /// It is parked, and will be tried again.
@@ -35,8 +37,10 @@ pub enum Disposition {
     Held,
     /// It was an operator's command, or what one wanted of it could not be done any more.
     Commanded,
-    /// It has none: the runtime wrote something for itself.
+    /// It has none: the runtime wrote its mark.
     Marked,
+    /// It has none: the runtime wrote something else for itself.
+    Kept,
     /// The service stops because of it.
     Stops,
 }
@@ -89,6 +93,8 @@ pub trait Observer: Send + Sync {
     fn retrying(&self, _retrying: &Retrying<'_>) {}
     /// What handlers need from outside is away, and its records wait; or it is back.
     fn breaker(&self, _dependency: &str, _is_open: bool, _cause: &str) {}
+    /// Ids of events were dropped before their time, as there was no room for them: copies of those events are not known any more.
+    fn inbox_forgot(&self, _shard: u32) {}
     /// A commit went through.
     fn committed(&self, _commit: Committed) {}
     /// A commit did not go through, and this follows.

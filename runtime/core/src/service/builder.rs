@@ -31,6 +31,7 @@ struct Declared {
     name: Arc<str>,
     takes: Vec<Taken>,
     in_order: bool,
+    inbox: bool,
     timeout: Option<Duration>,
     policies: Option<Policies>,
     needs: Vec<Arc<str>>,
@@ -49,6 +50,7 @@ impl<H: Send + Sync + 'static> HandlerBuilder<H> {
             name,
             takes: Vec::new(),
             in_order: false,
+            inbox: true,
             timeout: None,
             policies: None,
             needs: Vec::new(),
@@ -80,6 +82,12 @@ impl<H: Send + Sync + 'static> HandlerBuilder<H> {
     /// only where outputs have to stand in the order of the inputs across keys.
     pub fn in_order(mut self) -> Self {
         self.declared.in_order = true;
+        self
+    }
+
+    /// Copies of an event, which have its id and stand at other positions, have their effects too.
+    pub fn without_inbox(mut self) -> Self {
+        self.declared.inbox = false;
         self
     }
 
@@ -229,7 +237,7 @@ impl ServiceBuilder {
     }
 
     /// Checks the declaration and makes the service.
-    pub fn build(self) -> Result<Service, Coded> {
+    pub fn build(mut self) -> Result<Service, Coded> {
         let bad = |message: String| Coded::new(Code::BAD_SERVICE, message);
         check_name("service", &self.name)?;
         if self.handlers.is_empty() {
@@ -237,7 +245,7 @@ impl ServiceBuilder {
         }
         let (mut handlers, mut inputs) = (Vec::<Registered>::new(), Vec::<Input>::new());
         let mut dependencies = Vec::new();
-        for declared in self.handlers {
+        for mut declared in std::mem::take(&mut self.handlers) {
             check_name("handler", &declared.name)?;
             if handlers.iter().any(|known| known.name == declared.name) {
                 return Err(bad(format!("service {} has two handlers called {}", self.name, declared.name)));
@@ -245,17 +253,10 @@ impl ServiceBuilder {
             if declared.takes.is_empty() {
                 return Err(bad(format!("handler {} of service {} takes no event", declared.name, self.name)));
             }
-            take_inputs(&mut inputs, declared.takes, handlers.len(), &declared.name)?;
+            let takes = std::mem::take(&mut declared.takes);
+            take_inputs(&mut inputs, takes, handlers.len(), &declared.name)?;
             let needs = declared.needs.iter().map(|name| place_in(&mut dependencies, name)).collect();
-            handlers.push(Registered {
-                ids: IdScope::of(&self.name, &declared.name),
-                name: declared.name,
-                in_order: declared.in_order,
-                timeout: declared.timeout.unwrap_or(self.limits.handler_timeout),
-                policies: declared.policies.unwrap_or_else(|| self.policies.clone()),
-                needs,
-                layers: self.layers.iter().cloned().chain(declared.layers).collect(),
-            });
+            handlers.push(self.registered(declared, needs)?);
         }
         for topic in &self.ignored {
             let input = inputs.iter_mut().find(|input| input.topic == *topic);
@@ -278,6 +279,7 @@ impl ServiceBuilder {
                 ids: IdScope::of(&self.name, ""),
                 name: "".into(),
                 in_order: false,
+                inbox: false,
                 timeout: self.limits.handler_timeout,
                 policies: self.policies,
                 needs: Vec::new(),
@@ -297,6 +299,40 @@ impl ServiceBuilder {
             start: self.start,
         })
     }
+}
+
+impl ServiceBuilder {
+    /// A handler with everything that the service says for all.
+    fn registered(&self, declared: Declared, needs: Vec<usize>) -> Result<Registered, Coded> {
+        let registered = Registered {
+            ids: IdScope::of(&self.name, &declared.name),
+            name: declared.name,
+            in_order: declared.in_order,
+            inbox: declared.inbox && !self.limits.inbox_retention.is_zero(),
+            timeout: declared.timeout.unwrap_or(self.limits.handler_timeout),
+            policies: declared.policies.unwrap_or_else(|| self.policies.clone()),
+            needs,
+            layers: self.layers.iter().cloned().chain(declared.layers).collect(),
+        };
+        keeps_ids_long_enough(&self.name, &registered, self.limits.inbox_retention)?;
+        Ok(registered)
+    }
+}
+
+/// A copy of a record that is still tried has to be known when its effects are there at last.
+fn keeps_ids_long_enough(service: &str, handler: &Registered, retention: Duration) -> Result<(), Coded> {
+    let longest = handler.policies.longest();
+    if !handler.inbox || retention >= longest {
+        return Ok(());
+    }
+    let message = format!(
+        "service {service} keeps ids for {} s (inbox.retention), and handler {} may try a record for {} s; copies that come \
+         meanwhile would not be known",
+        retention.as_secs(),
+        handler.name,
+        longest.as_secs()
+    );
+    Err(Coded::new(Code::BAD_SERVICE, message))
 }
 
 /// The place of a name in a list, at whose end it is put where it is not there.

@@ -30,6 +30,18 @@ impl Service {
         })
     }
 
+    /// What stands in the inbox for an event of this `ce_source` and `ce_id`, or of a type that names its own id, which this is then:
+    /// by each handler whose copies are looked for.
+    pub fn known_as(&self, source: &str, id: &str) -> Vec<(&str, u128)> {
+        let mut all = Vec::new();
+        for handler in self.handlers.iter().filter(|handler| handler.inbox) {
+            let named = self.taken_by(&handler.name).map(|info| handler.ids.named(info.event, id.as_bytes()));
+            let signed = handler.ids.signed(source.as_bytes(), id.as_bytes());
+            all.extend(named.chain([signed]).map(|base| (&*handler.name, base.event())));
+        }
+        all
+    }
+
     /// The event types that handlers may emit, in the order of their declaration.
     pub fn emits(&self) -> impl Iterator<Item = EventInfo<'_>> {
         self.emits.iter().map(|(emitted, topic)| EventInfo {

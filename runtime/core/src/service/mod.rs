@@ -57,6 +57,8 @@ pub(crate) struct Registered {
     pub(crate) ids: IdScope,
     /// One lane for the whole partition instead of one for each key.
     pub(crate) in_order: bool,
+    /// Whether copies of events that had their effects have none.
+    pub(crate) inbox: bool,
     pub(crate) timeout: Duration,
     pub(crate) policies: Policies,
     /// The places of the dependencies that it needs.
@@ -236,6 +238,11 @@ impl Service {
 
     pub(crate) fn route(&self, way: Way) -> &RouteEntry {
         &self.inputs[way.input].routes[way.route]
+    }
+
+    /// The same where a handler takes the record.
+    pub(crate) fn routed(&self, way: Way) -> Option<&RouteEntry> {
+        (way.route != Way::NONE).then(|| self.route(way))
     }
 
     /// How events of type `E` are written, and the place of their topic.

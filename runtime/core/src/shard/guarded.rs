@@ -1,5 +1,6 @@
 //! What the guard of a shard lets it do.
 
+use std::rc::Rc;
 use std::task::Context;
 
 use bytes::Bytes;
@@ -79,11 +80,32 @@ impl Shard {
         gathered: &mut Gathered,
         mark: Option<Bytes>,
     ) -> Result<(), Trouble> {
+        self.run_own(cx, gathered, Step::Mark(mark))
+    }
+
+    /// Does the next thing that the inbox needs. Tells whether there was any.
+    pub(super) fn keep_inbox(&mut self, cx: &mut Context<'_>, gathered: &mut Gathered) -> Result<bool, Trouble> {
+        let (env, shard, may_commit) = (Rc::clone(&self.home.env), self.home.shard, self.may_commit());
+        let chore = {
+            let inbox = &mut self.home.books.borrow_mut().inbox;
+            inbox.tick(env.time());
+            if inbox.takes_forgot() {
+                env.observer.inbox_forgot(shard);
+            }
+            if may_commit { inbox.chore() } else { None }
+        };
+        let Some(chore) = chore else { return Ok(false) };
+        self.run_own(cx, gathered, Step::Chore(chore))?;
+        Ok(true)
+    }
+
+    /// Runs a unit of the runtime's own.
+    fn run_own(&mut self, cx: &mut Context<'_>, gathered: &mut Gathered, step: Step) -> Result<(), Trouble> {
         let record =
             Record { offset: 0, timestamp: Timestamp::default(), key: None, value: None, headers: Headers::default() };
         let origin = self.sources[0].partition.clone();
         let made = Made { origin, settles: Settles::Nothing, record, way: Way::NOWHERE };
         let unit = Unit::new(self.home.clone(), made);
-        self.poll_once(cx, gathered, Box::pin(async move { Ok(run(unit, Step::Mark(mark)).await) })).map(drop)
+        self.poll_once(cx, gathered, Box::pin(async move { Ok(run(unit, step).await) })).map(drop)
     }
 }

@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 
 use crate::planted::{Bug, is_planted};
 use crate::ports::{Change, KeyRange};
-use crate::state::{Ordered, own, state_key};
+use crate::state::{Ordered, own, runtime_id, state_key};
 
 /// Roughly what an entry costs beside its bytes: its place, the handles and counters of its byte strings, and its share of
 /// what its key costs, which most entries have to themselves.
@@ -233,11 +233,25 @@ impl Memory {
                 }
             }
         }
+        self.drop_own();
         if self.clean_bytes > cache_bytes {
             self.evict();
         }
         if self.clean_bytes > cache_bytes {
             self.evict();
+        }
+    }
+
+    /// Drops clean values of the runtime's own: they are written often and hardly ever read, and take no room from what handlers read.
+    fn drop_own(&mut self) {
+        let Some(place) = self.states.place(&runtime_id(Bytes::new())) else { return };
+        let (durable, state) = (self.durable, &mut self.states.kept[place]);
+        let clean = state.entries.iter().filter(|(_, held)| held.commit <= durable);
+        let bytes: usize = clean.map(|(suffix, held)| cost(suffix, held.value.as_ref())).sum();
+        state.entries.retain(|held| held.commit > durable);
+        self.clean_bytes = self.clean_bytes.saturating_sub(bytes);
+        if state.entries.is_empty() {
+            self.states.forget(place);
         }
     }
 

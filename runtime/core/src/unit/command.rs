@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::code::{Code, Coded};
 use crate::id::EventId;
+use crate::inbox;
 use crate::internal::{Became, Command, Operation, Wish};
 use crate::parking::{Parked, Redriven, Slot, Waits};
 use crate::ports::{Committing, UnitTransaction};
@@ -32,12 +33,29 @@ async fn kept(
     }
 }
 
+/// Whether an event is among those of any of these entries of the inbox.
+pub(super) async fn any_holds(home: &Home, pages: &[Bytes], event: u128) -> Result<bool, Coded> {
+    let mut transaction = begin(home).await?;
+    for page in pages {
+        let found = kept(home, transaction.as_mut(), &Bytes::new(), page.clone()).await?;
+        if found.is_some_and(|page| inbox::holds(&page, event)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A transaction to read in, where units have their own.
+async fn begin(home: &Home) -> Result<Option<Box<dyn UnitTransaction>>, Coded> {
+    match &home.env.commits {
+        Committing::Batch(_) => Ok(None),
+        Committing::Unit(commits) => Ok(Some(commits.begin(home.shard, home.generation).await?)),
+    }
+}
+
 /// A parked record that is to be handled.
 pub(crate) async fn fetch(home: &Home, slot: &Slot) -> Result<Parked, Coded> {
-    let mut transaction = match &home.env.commits {
-        Committing::Batch(_) => None,
-        Committing::Unit(commits) => Some(commits.begin(home.shard, home.generation).await?),
-    };
+    let mut transaction = begin(home).await?;
     read(home, transaction.as_mut(), slot).await
 }
 

@@ -15,6 +15,7 @@ use crate::books::{Books, Entered};
 use crate::code::Coded;
 use crate::handler::{Failure, HandlerError};
 use crate::id::{EventId, IdBase};
+use crate::inbox::Chore;
 use crate::internal::Command;
 use crate::lane::LaneId;
 use crate::outputs::Outputs;
@@ -66,6 +67,8 @@ pub(crate) enum Step {
     Command(Box<Command>),
     /// Nothing is done with it: the shard's mark is written, or removed.
     Mark(Option<Bytes>),
+    /// Nothing is done with it: something of the inbox is written, or removed.
+    Chore(Chore),
 }
 
 /// An entry of the runtime's own state: whose it is (a lane, or nobody's), what names it, and its new value.
@@ -84,6 +87,8 @@ pub(crate) struct Unit {
     pub(crate) state: Option<StateId>,
     /// What stands for the record's id where its headers name none; derived from where it came from unless given.
     pub(crate) own_id: Option<String>,
+    /// By what the record's event is known in the inbox, if it is to be known there.
+    pub(crate) event: Option<u128>,
     /// The record's failures before.
     pub(crate) past: Option<Past>,
     pub(crate) redriven: Option<Redriven>,
@@ -97,6 +102,8 @@ pub(crate) struct Unit {
     pub(crate) outputs: Outputs,
     /// What the runtime writes for itself.
     pub(crate) kept: Vec<Kept>,
+    /// Which of that, of nobody's lane, may not be there yet.
+    pub(crate) once: Option<Bytes>,
     /// What changes in the books when the unit is whole.
     pub(crate) entered: Vec<Entered>,
     pub(crate) id_base: Option<IdBase>,
@@ -153,6 +160,7 @@ impl Unit {
             way,
             handler,
             own_id: None,
+            event: None,
             past: None,
             redriven: None,
             parked_in: None,
@@ -160,6 +168,7 @@ impl Unit {
             attempt: 0,
             writes: Ordered::default(),
             kept: Vec::new(),
+            once: None,
             entered: Vec::new(),
             id_base: None,
             draws: 0,
@@ -213,6 +222,7 @@ impl Unit {
             self.outputs.clear();
         }
         self.kept.clear();
+        self.once = None;
         self.entered.clear();
     }
 

@@ -17,7 +17,7 @@ use crate::ports::{Answer, Change, Committing, Disposition, Done, Retrying, Unit
 use crate::retry::COMMIT_RETRY;
 use crate::unit::guarded::{Ended, Guarded};
 use crate::unit::judge::{End, Verdict, judge, judge_for_good};
-use crate::unit::settle::{Act, conclude, has_room, is_refused, settle};
+use crate::unit::settle::{Act, conclude, has_room, is_copy, is_refused, settle};
 use crate::unit::{Finished, Outcome, Settles, Step, Unit};
 use crate::worker::Env;
 
@@ -28,6 +28,7 @@ pub(crate) async fn run(mut unit: Box<Unit>, step: Step) -> Finished {
         Step::Queue => settle(&mut unit, &Act::Queue).await,
         Step::Command(command) => settle(&mut unit, &Act::Command(command)).await,
         Step::Mark(mark) => settle(&mut unit, &Act::Mark(mark)).await,
+        Step::Chore(chore) => settle(&mut unit, &Act::Chore(chore)).await,
         Step::GiveUp(failure) => {
             let end = judge_for_good(&mut unit, failure);
             finish(&mut unit, end).await
@@ -48,6 +49,11 @@ async fn handle(unit: &mut Unit) -> Outcome {
     unit.attempt = unit.past.as_ref().map_or(0, |past| past.attempts);
     let mut refusals = 0;
     loop {
+        match is_copy(unit).await {
+            Ok(false) => {}
+            Ok(true) => return settle(unit, &Act::Copy).await,
+            Err(cause) => return Outcome::Restart(refused(cause)),
+        }
         let learned = match unit.missing_schema() {
             Some(id) => Box::pin(learn(unit, id)).await,
             None => Ok(()),
@@ -182,7 +188,8 @@ pub(super) async fn commit(unit: &mut Unit) -> Answer {
         Settles::Record { source, offset, since } => Some(Done { position: source.at(*offset), since: *since }),
         Settles::Parked(_) | Settles::Nothing => None,
     };
-    transaction.commit(UnitEffects { done, changes, outputs }).await
+    let once = unit.once.take().map(|suffix| Unit::kept_key(&[], &suffix));
+    transaction.commit(UnitEffects { done, changes, once, outputs }).await
 }
 
 /// One attempt, with its time-out, its panics caught, and the faults of calls that cannot answer with an error.

@@ -11,6 +11,7 @@ use crate::failure::Then;
 use crate::guard::guard_suffix;
 use crate::headers;
 use crate::id::EventId;
+use crate::inbox::{Chore, Look};
 use crate::internal::{Became, Command, OPERATION, Operation, Order};
 use crate::letters::{self, MOST_ROUNDS, Open, Round, letter_suffix};
 use crate::outputs::Address;
@@ -19,7 +20,7 @@ use crate::planted::{Bug, is_planted};
 use crate::ports::{Answer, Disposition};
 use crate::retry::COMMIT_RETRY;
 use crate::time::Timestamp;
-use crate::unit::command::obey;
+use crate::unit::command::{any_holds, obey};
 use crate::unit::judge::Failed;
 use crate::unit::run::{commit, open, refused};
 use crate::unit::{Outcome, Settles, Unit};
@@ -40,6 +41,10 @@ pub(super) enum Act {
     Command(Box<Command>),
     /// The shard's mark is written, or removed.
     Mark(Option<Bytes>),
+    /// It is a copy of an event that had its effects: it has none.
+    Copy,
+    /// Something of the inbox is written, or removed.
+    Chore(Chore),
 }
 
 impl Act {
@@ -54,6 +59,8 @@ impl Act {
             Self::Letter { failed, .. } => (Some(failed.cause.clone()), Disposition::DeadLettered),
             Self::Refuse | Self::Command(_) => (None, Disposition::Commanded),
             Self::Mark(_) => (None, Disposition::Marked),
+            Self::Copy => (None, Disposition::Copy),
+            Self::Chore(_) => (None, Disposition::Kept),
         }
     }
 }
@@ -140,6 +147,16 @@ async fn enact(unit: &mut Unit, act: &Act) -> Result<(), Trouble> {
             unit.kept.push((Bytes::new(), guard_suffix(), mark.clone()));
             Ok(())
         }
+        Act::Copy => {
+            unit.leave();
+            Ok(())
+        }
+        Act::Chore(Chore { entries, done }) => {
+            let entry = |(suffix, value): &(Bytes, Option<Bytes>)| (Bytes::new(), suffix.clone(), value.clone());
+            unit.kept.extend(entries.iter().map(entry));
+            unit.entered.push(Entered::Kept(done.clone()));
+            Ok(())
+        }
         Act::Command(command) => obey(unit, command).await.map_err(Trouble::Ground),
     }
 }
@@ -152,9 +169,38 @@ pub(super) fn is_refused(unit: &Unit) -> bool {
     open != Some(redriven.round) && !is_planted(Bug::RedriveUnchecked)
 }
 
-/// Adds to an attempt that succeeded what follows from it: it is parked no more, and its letter is closed.
+/// Whether the unit's event had its effects already. What is redriven has a letter that is open, and so it had none.
+pub(super) async fn is_copy(unit: &mut Unit) -> Result<bool, Coded> {
+    if !unit.registered().inbox || is_planted(Bug::InboxForgotten) {
+        return Ok(false);
+    }
+    unit.event = unit.event();
+    let Some(event) = unit.event.filter(|_| unit.redriven.is_none()) else { return Ok(false) };
+    let look = unit.home.books.borrow().inbox.look(event);
+    match look {
+        Look::New => {
+            if is_planted(Bug::KnownBeforeDone) {
+                let (topic, offset) = (unit.origin.topic.clone(), unit.record.offset);
+                unit.home.books.borrow_mut().inbox.apply(event, &topic, offset, unit.now);
+            }
+            Ok(false)
+        }
+        Look::Applied => Ok(true),
+        Look::Perhaps(pages) => any_holds(&unit.home, &pages, event).await,
+    }
+}
+
+/// Adds to an attempt that succeeded what follows from it: its event is known, it is parked no more, and its letter is closed.
 pub(super) fn conclude(unit: &mut Unit) {
     unit.leave();
+    if let Some(event) = unit.event
+        && unit.transaction.is_some()
+    {
+        let (topic, offset) = (&unit.origin.topic, unit.record.offset);
+        let (suffix, value) = unit.home.books.borrow().inbox.single(event, topic, offset, unit.now);
+        unit.once = Some(suffix.clone());
+        unit.kept.push((Bytes::new(), suffix, Some(value)));
+    }
     if unit.home.books.borrow().letters.is_empty() {
         return;
     }
@@ -227,6 +273,15 @@ impl Unit {
         let (lane, waits) = (self.lane(), parked.waits.clone());
         self.entered.push(Entered::Head { lane, bytes: bytes.len(), waits });
         self.kept.push((slot.lane.clone(), slot.suffix(), Some(bytes)));
+    }
+
+    /// The unit's event had its effects by another unit, which was under way at the same time: it has none.
+    pub(crate) fn gives_way(&mut self) {
+        self.writes.clear();
+        self.outputs.clear();
+        self.kept.clear();
+        self.entered.clear();
+        self.leave();
     }
 
     /// The unit's record is parked no more, if it was.

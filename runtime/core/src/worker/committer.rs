@@ -148,10 +148,11 @@ impl Worker {
                 let (units, outputs) = (batch.units, batch.outputs.len());
                 self.env.observer.committed(Committed { units, outputs, took });
                 self.gathered.went_through(units);
-                let cache_bytes = self.env.service.limits.state_cache / self.shards.len().max(1);
+                let (limits, shards) = (&self.env.service.limits, self.shards.len().max(1));
+                let (cache_bytes, inbox_bytes) = (limits.state_cache / shards, limits.inbox_memory / shards);
                 for part in &batch.shards {
                     if let Some(shard) = self.shards.get_mut(&part.shard) {
-                        shard.committed(cache_bytes);
+                        shard.committed(cache_bytes, inbox_bytes);
                     }
                 }
                 if let Some(mut batch) = Arc::into_inner(batch) {

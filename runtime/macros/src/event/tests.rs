@@ -161,6 +161,19 @@ fn a_name_is_a_domain_and_an_event() {
 }
 
 #[test]
+fn an_id_is_a_field_as_a_key_is() {
+    let event = |id: &str| {
+        refused(&format!(
+            r#"#[event(name = "a.b", version = 1, topic = "t", id = {id})] struct A {{ number: String }}"#
+        ))
+    };
+    let (message, at) = event("nomber");
+    assert_eq!((message.as_str(), at.as_str()), ("there is no such field; the id is one of `number`", "nomber"));
+    let (message, _) = event("\"number\"");
+    assert_eq!(message, "the id is a field: its name without quotes");
+}
+
+#[test]
 fn a_key_that_cannot_be_is_refused_where_it_stands() {
     let event = |key: &str, body: &str| {
         refused(&format!(r#"#[event(name = "a.b", version = 1, topic = "t", key = {key})] {body}"#))

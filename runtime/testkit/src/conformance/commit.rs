@@ -112,6 +112,7 @@ impl Peer {
                 let effects = UnitEffects {
                     done: Some(Done { position: partition.at(offset), since: 0 }),
                     changes: did.changes,
+                    once: None,
                     outputs: did.outputs,
                 };
                 transaction.commit(effects).await

@@ -16,6 +16,7 @@ pub enum Seen {
     UnitEnded { handler: String, position: Position, failure: Option<Coded>, disposition: Disposition },
     Retrying { handler: String, position: Position, attempt: u32, cause: String },
     Breaker { dependency: String, is_open: bool },
+    InboxForgot { shard: u32 },
     Committed(Committed),
     CommitFailed { cause: Coded, what_follows: String },
 }
@@ -73,6 +74,10 @@ impl Observer for Recorder {
 
     fn breaker(&self, dependency: &str, is_open: bool, _cause: &str) {
         self.push(Seen::Breaker { dependency: dependency.to_owned(), is_open });
+    }
+
+    fn inbox_forgot(&self, shard: u32) {
+        self.push(Seen::InboxForgot { shard });
     }
 
     fn committed(&self, commit: Committed) {

@@ -143,8 +143,8 @@ impl<'s> World<'s> {
         let horizon = u64::try_from(self.setup.horizon.as_millis()).expect("a horizon within the age of the world");
         let mut fed = 0;
         let mut times = Vec::new();
-        while fed < self.setup.feeds.len() {
-            let left = (self.setup.feeds.len() - fed) as u64;
+        while fed < self.setup.order.len() {
+            let left = (self.setup.order.len() - fed) as u64;
             fed += usize::try_from(1 + below(&self.chance, left.min(12))).expect("twelve at most");
             times.push(below(&self.chance, horizon.max(1)));
         }
@@ -153,10 +153,10 @@ impl<'s> World<'s> {
         let count = times.len();
         for (place, time) in times.into_iter().enumerate() {
             upto =
-                if place + 1 == count { self.setup.feeds.len() } else { self.setup.feeds.len() * (place + 1) / count };
+                if place + 1 == count { self.setup.order.len() } else { self.setup.order.len() * (place + 1) / count };
             self.at(Duration::from_millis(time), Action::Feed(upto));
         }
-        debug_assert!(upto == self.setup.feeds.len(), "everything is fed");
+        debug_assert!(upto == self.setup.order.len(), "everything is fed");
     }
 
     /// Where there is a newer version, it comes while the older one runs, and stays alone in the end.
@@ -279,8 +279,8 @@ impl<'s> World<'s> {
     }
 
     fn feed(&mut self, upto: usize) {
-        for (number, feed) in self.setup.feeds.iter().enumerate().take(upto).skip(self.published) {
-            let fed = feed(&mut self.publisher, &number.to_string(), &*self.clock);
+        for number in &self.setup.order[self.published..upto] {
+            let fed = self.setup.feeds[*number](&mut self.publisher, &number.to_string(), &*self.clock);
             fed.expect("an event that can be written");
         }
         at_once(self.publisher.flush()).expect("`memory:` takes everything");

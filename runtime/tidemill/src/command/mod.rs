@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use tidemill_core::code::{Code, Coded, Exit};
 
-pub use operate::{DeadLetters, Parked};
+pub use operate::{DeadLetters, Inbox, Parked};
 pub use operator::main as operator;
 pub use service::main;
 

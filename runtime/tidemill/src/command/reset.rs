@@ -14,6 +14,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use serde::Serialize;
 use tidemill_core::code::{Code, Coded, Exit};
+use tidemill_core::inbox;
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{
     Answer, BatchCommit, Change, CommitBatch, Committing, Generation, KeyRange, LogEvent, Member, ShardCommit, Start,
@@ -136,9 +137,11 @@ async fn entries(host: &Host, service: &Service) -> Result<usize, Coded> {
     Ok(count)
 }
 
-/// Whether an entry is state that belongs to records: a handler's, or what is parked. A mark that a crash left is not.
+/// Whether an entry is state that belongs to records: a handler's, or what is parked. A mark that a crash left is not, and what is known
+/// of events goes in any case: they are to have their effects again.
 fn is_kept(key: &[u8]) -> bool {
-    ScopeKey::parse(key).is_none_or(|place| !place.handler.is_empty() || place.entry.is_some())
+    let is_handlers = |key| ScopeKey::parse(key).is_none_or(|place| !place.handler.is_empty() || place.entry.is_some());
+    is_handlers(key) && !inbox::is_known(key)
 }
 
 async fn refuse_active(host: &Host, service: &Service) -> Result<(), Coded> {
@@ -237,9 +240,7 @@ async fn move_shard(
     }
     let answer = match commits {
         Committing::Batch(commits) => {
-            if drops {
-                commit.changes = removals(&**commits, shard)?;
-            }
+            commit.changes = removals(&**commits, shard, drops)?;
             commits.commit(Arc::new(batch(commit))).await
         }
         Committing::Unit(commits) => commits.fold(Arc::new(batch(commit))).await,
@@ -256,13 +257,14 @@ fn batch(commit: ShardCommit) -> CommitBatch {
     CommitBatch { shards: vec![commit], outputs: Outputs::default(), units: 0 }
 }
 
-/// The removal of everything that a shard keeps.
-fn removals(commits: &dyn BatchCommit, shard: u32) -> Result<Vec<Change>, Coded> {
+/// The removal of what is known of events, and, if the state goes, of everything that a shard keeps.
+fn removals(commits: &dyn BatchCommit, shard: u32, drops: bool) -> Result<Vec<Change>, Coded> {
     let (mut removals, mut range) = (Vec::new(), KeyRange::all());
     loop {
         let page = commits.scan(shard, &range, PAGE)?;
         let last = page.last().map(|(key, _)| key.clone()).filter(|_| page.len() == PAGE);
-        removals.extend(page.into_iter().map(|(key, _)| Change { key, value: None }));
+        let gone = page.into_iter().filter(|(key, _)| drops || inbox::is_known(key));
+        removals.extend(gone.map(|(key, _)| Change { key, value: None }));
         match last {
             Some(last) => range.start = Bound::Excluded(last),
             None => return Ok(removals),

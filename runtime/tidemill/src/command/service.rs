@@ -8,7 +8,7 @@ use tidemill_core::service::ServiceBuilder;
 
 use crate::command::reset::Wanted;
 use crate::command::{
-    DeadLetters, Options, Output, Parked, RunOptions, describe, execute, lag, pause, reset, settings, topics,
+    DeadLetters, Inbox, Options, Output, Parked, RunOptions, describe, execute, lag, pause, reset, settings, topics,
 };
 use crate::config::Configuration;
 use crate::host::{Host, Until};
@@ -72,6 +72,9 @@ enum Command {
     /// Records that wait for a time or an operator: list them, let them go on, give them up.
     #[command(subcommand)]
     Parked(Parked),
+    /// Events that had their effects, so that copies of them have none: look one up.
+    #[command(subcommand)]
+    Inbox(Inbox),
     /// Show how many records the service has still to do.
     Lag {
         #[arg(long, value_enum, default_value_t)]
@@ -159,6 +162,7 @@ async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Co
         }
         Command::DeadLetters(command) => command.carry_out(vec![service]).await,
         Command::Parked(command) => command.carry_out(vec![service]).await,
+        Command::Inbox(command) => command.carry_out(vec![service]).await,
         Command::Lag { output, options } => {
             lag::show(&existing(Configuration::load(&options)?, service)?, output).await
         }

@@ -203,6 +203,18 @@ pub(super) const KEYS: &[Key] = &[
         "Whether a record that ends the process again and again is found, and becomes a dead letter (TM-0513).",
     ),
     key(
+        "inbox.retention",
+        ANY_TIME,
+        "24h",
+        "For how much of a service's running time the ids of events are kept, so that copies have no effects; `0s` keeps none.",
+    ),
+    key(
+        "inbox.memory",
+        SOME_BYTES,
+        "128MiB",
+        "Memory that those ids may take, in each worker; most of them are on disk.",
+    ),
+    key(
         "dead_letters.headers",
         Kind::Choice(&["own", "connect", "spring"]),
         "own",
@@ -306,7 +318,7 @@ pub(super) fn is_secret(key: &str) -> bool {
 const SERVICES: &str = "services.";
 /// The keys that a service may have of its own.
 const OWN: &[&str] = &["workers", "start"];
-const OWN_LIMITS: &str = "limits.";
+const OWN_GROUPS: &[&str] = &["limits.", "inbox."];
 
 /// The key called `name`, or, for `services.NAME.KEY`, the one that it stands for in that service.
 pub(super) fn find(name: &str) -> Option<&'static Key> {
@@ -328,7 +340,10 @@ pub(super) fn split_service(name: &str) -> Option<(&str, &str)> {
             return Some((&rest[..place - 1], &rest[place..])).filter(|(service, _)| !service.is_empty());
         }
     }
-    let mut own = KEYS.iter().map(|key| key.name).filter(|key| OWN.contains(key) || key.starts_with(OWN_LIMITS));
+    let mut own = KEYS
+        .iter()
+        .map(|key| key.name)
+        .filter(|key| OWN.contains(key) || OWN_GROUPS.iter().any(|group| key.starts_with(group)));
     own.find_map(|key| {
         let service = rest.strip_suffix(key)?.strip_suffix('.')?;
         (!service.is_empty()).then_some((service, key))

@@ -200,6 +200,8 @@ impl Configuration {
                 .expect("the table bounds it"),
             letter_window: given("limits.letter_window")
                 .map_or(declared.letter_window, |setting| count(&setting.value) as u64),
+            inbox_retention: time("inbox.retention", declared.inbox_retention),
+            inbox_memory: number("inbox.memory", declared.inbox_memory),
             crash_guard: given("limits.crash_guard")
                 .map_or(declared.crash_guard, |setting| setting.text.trim() == "on"),
         }

@@ -47,6 +47,10 @@ impl Observer for Fan {
         self.0.iter().for_each(|observer| observer.breaker(dependency, is_open, cause));
     }
 
+    fn inbox_forgot(&self, shard: u32) {
+        self.0.iter().for_each(|observer| observer.inbox_forgot(shard));
+    }
+
     fn committed(&self, commit: Committed) {
         self.0.iter().for_each(|observer| observer.committed(commit));
     }

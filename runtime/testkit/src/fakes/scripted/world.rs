@@ -195,7 +195,7 @@ impl World {
         Ok(())
     }
 
-    /// Applies one unit. `Ok(false)` for a record that is done already.
+    /// Applies one unit. `Ok(false)` for a record that is done already, or what may be written once and is there.
     pub(super) fn apply_unit(
         &mut self,
         who: &Who,
@@ -207,7 +207,9 @@ impl World {
             let progress = self.progress(&who.group, &done.position.source);
             progress.is_some_and(|progress| progress.is_done(done.position.offset))
         };
-        if effects.done.as_ref().is_some_and(is_done) {
+        let state = self.groups.get(&who.group).map(|group| &group.state);
+        let is_there = |key: &Bytes| state.is_some_and(|state| state.contains_key(&(shard, key.clone())));
+        if effects.done.as_ref().is_some_and(is_done) || effects.once.as_ref().is_some_and(is_there) {
             return Ok(false);
         }
         self.append(&effects.outputs)?;

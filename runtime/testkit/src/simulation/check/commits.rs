@@ -235,6 +235,10 @@ impl<'a> Walk<'a> {
             service,
             handled: &handled,
             is_event: &|position| self.is_event(group, position),
+            event: &|position| {
+                let record = self.records.get(position)?;
+                Some((record.source.clone(), record.id.clone()?))
+            },
             before: &|position| self.before.get(&(group.as_ref(), position.clone())).cloned(),
         };
         let mut findings = Findings::default();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidemill_core::state::ScopeKey;
 
-use super::parked::{is_parked, open_letter};
+use super::parked::{is_known, is_parked, open_letter};
 use super::{Findings, Violation, shown};
 use crate::simulation::run::{Run, Stored};
 
@@ -60,8 +60,8 @@ fn compare_states(undisturbed: &Run, run: &Run, findings: &mut Findings) {
         let all: BTreeSet<_> = wanted.keys().chain(found.keys()).collect();
         for key in all {
             let (wanted, found) = (wanted.get(key), found.get(key));
-            // Of a letter, that it is open counts, and not since when; what is parked is looked at elsewhere.
-            if is_parked(key) || open_letter(key).is_some() && wanted.is_some() == found.is_some() {
+            // Of a letter, that it is open counts, and not since when; what is parked, and what is known of events, shows elsewhere.
+            if is_parked(key) || is_known(key) || open_letter(key).is_some() && wanted.is_some() == found.is_some() {
                 continue;
             }
             if wanted != found {

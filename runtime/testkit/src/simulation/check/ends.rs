@@ -7,6 +7,7 @@ use tidemill_core::code::Code;
 
 use super::Findings;
 use super::parked::letter;
+use crate::simulation::SOURCE;
 use crate::simulation::fault::{Fault, Ruling, Trick};
 use crate::simulation::ledger::{Attempted, Entry, Who};
 use crate::simulation::run::Run;
@@ -61,13 +62,13 @@ fn check_stops(run: &Run, findings: &mut Findings) {
     }
 }
 
-/// An event stands once in its topic, but for what an operator put there again; a dead letter once for each round.
+/// An event stands once in its topic, but for what was fed again, or an operator put there; a dead letter once for each round.
 fn check_copies(run: &Run, findings: &mut Findings) {
     for (topic, partitions) in &run.topics {
         let of_letters = run.services.iter().any(|service| service.letters == *topic);
         let mut seen = BTreeMap::new();
         for record in partitions.iter().flatten() {
-            let Some(id) = &record.id else { continue };
+            let Some(id) = record.id.as_ref().filter(|_| record.source.as_deref() != Some(SOURCE)) else { continue };
             let letter = letter(&record.headers).filter(|_| of_letters).map(|letter| (letter.id, letter.round));
             let count = seen.entry((&record.source, id, letter)).or_insert(0);
             *count += 1;

@@ -24,7 +24,12 @@ pub(super) struct Fates {
     kept: BTreeSet<String>,
     /// Where the record of each letter came from.
     origins: BTreeMap<String, Position>,
+    /// The events that had their effects.
+    applied: BTreeSet<Event>,
 }
+
+/// Who emitted an event, and its id.
+pub(super) type Event = (Option<String>, String);
 
 /// A commit that took effect.
 pub(super) struct Taken<'a> {
@@ -43,6 +48,8 @@ pub(super) struct Beside<'a> {
     pub(super) handled: &'a BTreeSet<&'a Position>,
     /// Whether a record is for some handler.
     pub(super) is_event: &'a dyn Fn(&Position) -> bool,
+    /// The event that a record names.
+    pub(super) event: &'a dyn Fn(&Position) -> Option<Event>,
     /// The record before in the same lane.
     pub(super) before: &'a dyn Fn(&Position) -> Option<Position>,
 }
@@ -77,11 +84,15 @@ impl Fates {
         };
         let done = taken.done.iter().filter(|position| !stays(position));
         let leaving: Vec<Position> = done.chain(gone.iter().map(|gone| &gone.position)).cloned().collect();
+        let had_effects = leaving.iter().filter(|position| beside.handled.contains(position)).chain(&told.applied);
+        self.applied.extend(had_effects.filter_map(|position| (beside.event)(position)));
         let mut fresh = Vec::new();
         for position in &leaving {
+            let is_copy = || (beside.event)(position).is_some_and(|event| self.applied.contains(&event));
             let has_ended = beside.handled.contains(position)
                 || told.lettered.contains(position)
-                || told.given_up.contains(&position.to_string());
+                || told.given_up.contains(&position.to_string())
+                || is_copy();
             if !has_ended && (beside.is_event)(position) {
                 let (time, who) = (taken.time, taken.who);
                 findings.add("I5", format!("{time}: {who} says that {position} is done, which it has not handled"));

@@ -44,6 +44,11 @@ fn own<'a>(key: &'a [u8], map: &str) -> Option<(&'a [u8], &'a [u8])> {
     Some((place.key, place.entry?))
 }
 
+/// Whether a state key is one of those under which the ids of events lie that had their effects.
+pub(in crate::simulation) fn is_known(key: &[u8]) -> bool {
+    own(key, "inbox").is_some()
+}
+
 /// Whether a state key is that of a parked record.
 pub(in crate::simulation) fn is_parked(key: &[u8]) -> bool {
     own(key, "parked").is_some()

@@ -1,4 +1,4 @@
-//! `dead-letters` and `parked`: what became of records that failed, and what is to become of them.
+//! `dead-letters`, `parked` and `inbox`: what became of records, and what is to become of those that failed.
 //!
 //! Lists are read without joining any group. What changes something goes as a command to the shard that holds the record, which
 //! obeys it in one commit, whether it runs now or later.
@@ -9,6 +9,7 @@ mod closings;
 mod diff;
 mod edit;
 mod export;
+mod known;
 mod list;
 mod lot;
 mod parked;
@@ -56,6 +57,26 @@ pub enum Parked {
     Release(Deed),
     /// Give parked records up: they will have no effects.
     Discard(Deed),
+}
+
+/// The body of `inbox`: what is known of events that had their effects, so that copies have none.
+#[derive(Debug, Subcommand)]
+pub enum Inbox {
+    /// Show where the first record of an event stood, and when it had its effects.
+    Show(Asked),
+}
+
+/// Options of `inbox show`.
+#[derive(Debug, Args)]
+pub struct Asked {
+    /// The event's id: its `ce_id` header, or the field by which its type names it.
+    #[arg(long)]
+    id: String,
+    /// Who emitted it: its `ce_source` header.
+    #[arg(long, default_value = "")]
+    source: String,
+    #[command(flatten)]
+    about: About,
 }
 
 /// Options of each of them.
@@ -216,6 +237,14 @@ async fn act_on_letters(
     let letters = book::need(&site, &wanted).await?;
     let acts = letters.iter().map(|letter| Act::on_letter(letter, wish(letter), letter.letter.target())).collect();
     act::carry_out(&site, acts, &execution, (about.output, None)).await
+}
+
+impl Inbox {
+    /// Does it for these services, or those among them that `--service` names. An event of which nobody knows is an error (TM-0409).
+    pub async fn carry_out(self, services: Vec<ServiceBuilder>) -> Result<Exit, Coded> {
+        let Self::Show(Asked { id, source, about }) = self;
+        known::show(&Site::open(&about, services)?, (&source, &id), about.output).await
+    }
 }
 
 impl Parked {
