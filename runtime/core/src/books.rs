@@ -68,7 +68,7 @@ impl Books {
             Entered::Gone { lane, number } => self.parking.remove(&lane, number),
             Entered::Opened { id, open } => self.letters.open(id, open),
             Entered::Closed { id } => self.letters.close(id),
-            Entered::Kept(done) => self.inbox.did(&done),
+            Entered::Kept(done) => self.inbox.did(done),
         }
     }
 }

@@ -11,7 +11,7 @@ const BLOCK_BITS: usize = WORDS * 64;
 const PROBES: u32 = 7;
 
 /// A Bloom filter in blocks, over ids that are evenly distributed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Filter(Box<[[u64; WORDS]]>);
 
 impl Filter {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::entry::{Applied, Name, Run, name_of};
 use super::filter::Filter;
-use super::{Bucket, Closed, Inbox, Known, Leaving};
+use super::leaving::Leaving;
+use super::{Bucket, Closed, Inbox, Known, place_of};
 
 /// What was found of an inbox in state.
 #[derive(Debug, Default)]
@@ -58,7 +59,7 @@ impl Found {
                 if let Some(bucket) = buckets.remove(&name) {
                     inbox.leaving.push_back(Leaving::Parts(name, 0..bucket.parts));
                 }
-                inbox.closed.push_back(Closed { name, until, filters: filters.into_values().collect() });
+                inbox.closed.push_back(Closed::new(name, until, filters.into_values().collect()));
             } else if !buckets.contains_key(&name) {
                 // Its ids are in state one by one, and will be closed with others.
                 inbox.leaving.push_back(Leaving::Pages(name, 0..of as u64));
@@ -79,11 +80,7 @@ impl Found {
 /// Takes the ids of a run into a bucket.
 fn fill(topics: &mut Vec<String>, bucket: &mut Bucket, run: &Run) {
     for Applied { id, topic, offset, at } in &run.applied {
-        let topic = &run.topics[*topic];
-        let place = topics.iter().position(|known| known == topic).unwrap_or_else(|| {
-            topics.push(topic.clone());
-            topics.len() - 1
-        });
+        let place = place_of(topics, &run.topics[*topic]);
         bucket.ids.insert(*id, Known { offset: *offset, at: *at, topic: u32::try_from(place).expect("few topics") });
     }
 }

@@ -8,9 +8,9 @@
 mod entry;
 mod filter;
 mod found;
+mod leaving;
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use bytes::Bytes;
 use crate::time::Timestamp;
 use entry::{Applied, Name, Run, halves};
 use filter::{Filter, share};
+use leaving::Leaving;
 
 pub(crate) use entry::holds;
 pub use entry::{Place, applied, is_known};
@@ -31,9 +32,8 @@ const LONGEST_STEP: Duration = Duration::from_mins(1);
 const PAGE_IDS: usize = 1_024;
 /// Ids in one run of a commit, at the most: some 300 KiB.
 const PART_IDS: usize = 16_384;
-/// Pages that are written at once, and entries that are removed at once.
+/// Pages that are written at once.
 const PAGES: usize = 32;
-const REMOVED: usize = 512;
 /// What an id in memory takes, the table's empty places included.
 const ID_BYTES: usize = 64;
 /// Ids in memory may take one part in so many of the bound; filters may take the rest.
@@ -63,8 +63,8 @@ pub(crate) struct Done(Leads);
 
 #[derive(Debug, Clone)]
 enum Leads {
-    /// So many pages of the oldest bucket in memory are written.
-    Written(usize),
+    /// The next pages of the oldest bucket in memory are written; these are their filters.
+    Written(Vec<Filter>),
     /// So many entries of what goes are gone.
     Removed(usize),
 }
@@ -102,49 +102,14 @@ struct Closed {
     name: u64,
     until: u64,
     filters: Vec<Filter>,
+    /// Bytes that the filters take.
+    bytes: usize,
 }
 
 impl Closed {
-    fn bytes(&self) -> usize {
-        self.filters.iter().map(Filter::bytes).sum()
-    }
-}
-
-/// Entries that have to go.
-#[derive(Debug)]
-enum Leaving {
-    Parts(u64, Range<u64>),
-    Pages(u64, Range<u64>),
-    Singles(Vec<u128>),
-}
-
-impl Leaving {
-    fn names(&self) -> Vec<Name> {
-        match self {
-            Self::Parts(bucket, numbers) => {
-                let named = |number| Name::Part { bucket: *bucket, number };
-                numbers.clone().take(REMOVED).map(named).collect()
-            }
-            Self::Pages(bucket, numbers) => {
-                let named = |number| Name::Page { bucket: *bucket, number };
-                numbers.clone().take(REMOVED).map(named).collect()
-            }
-            Self::Singles(ids) => ids.iter().rev().take(REMOVED).map(|id| Name::Single(*id)).collect(),
-        }
-    }
-
-    /// So many are gone. Tells whether that was all.
-    fn shorten(&mut self, by: usize) -> bool {
-        match self {
-            Self::Parts(_, numbers) | Self::Pages(_, numbers) => {
-                numbers.start += by as u64;
-                numbers.is_empty()
-            }
-            Self::Singles(ids) => {
-                ids.truncate(ids.len().saturating_sub(by));
-                ids.is_empty()
-            }
-        }
+    fn new(name: u64, until: u64, filters: Vec<Filter>) -> Self {
+        let bytes = filters.iter().map(Filter::bytes).sum();
+        Self { name, until, filters, bytes }
     }
 }
 
@@ -214,7 +179,7 @@ impl Inbox {
         if self.buckets.iter().any(|bucket| bucket.ids.contains_key(&id)) {
             return false;
         }
-        let topic = self.place_of(topic);
+        let topic = place_of(&mut self.topics, topic);
         let at = at.as_millis();
         let known = Known { offset, at, topic: u32::try_from(topic).expect("few topics") };
         self.newest().ids.insert(id, known);
@@ -222,13 +187,6 @@ impl Inbox {
             self.fresh.push(Applied { id, topic, offset, at });
         }
         true
-    }
-
-    fn place_of(&mut self, topic: &str) -> usize {
-        self.topics.iter().position(|known| known == topic).unwrap_or_else(|| {
-            self.topics.push(topic.to_owned());
-            self.topics.len() - 1
-        })
     }
 
     /// The bucket that ids go into.
@@ -313,7 +271,7 @@ impl Inbox {
                 run.push(Applied { id: *id, topic: known.topic as usize, offset: known.offset, at: known.at });
             }
         }
-        let count = runs.len();
+        let filters = runs.iter().map(|run| Filter::of(run.iter().map(|applied| applied.id))).collect();
         let entry = |(place, mut applied): (usize, Vec<Applied>)| {
             applied.sort_unstable_by_key(|applied| applied.id);
             let name = Name::Page { bucket: bucket.begun, number: (first + place) as u64 };
@@ -321,7 +279,7 @@ impl Inbox {
             (name.suffix(), Some(run.to_bytes()))
         };
         let entries = runs.into_iter().enumerate().map(entry).collect();
-        Some(Chore { entries, done: Done(Leads::Written(count)) })
+        Some(Chore { entries, done: Done(Leads::Written(filters)) })
     }
 
     fn removals(&self) -> Option<Chore> {
@@ -334,14 +292,14 @@ impl Inbox {
     /// Drops buckets that are old enough, and those for which there is no room.
     fn expire(&mut self) {
         let most = self.bound - self.bound / IDS_SHARE;
-        let mut bytes: usize = self.closed.iter().map(Closed::bytes).sum();
+        let mut bytes: usize = self.closed.iter().map(|closed| closed.bytes).sum();
         while let Some(closed) = self.closed.front() {
             let is_old = closed.until.saturating_add(self.retention) <= self.running;
             if !is_old && bytes <= most {
                 break;
             }
             self.forgot |= !is_old;
-            bytes -= closed.bytes();
+            bytes -= closed.bytes;
             self.leaving.push_back(Leaving::Pages(closed.name, 0..closed.filters.len() as u64));
             self.closed.pop_front();
         }
@@ -353,7 +311,7 @@ impl Inbox {
     }
 
     /// A chore is done.
-    pub(crate) fn did(&mut self, done: &Done) {
+    pub(crate) fn did(&mut self, done: Done) {
         self.is_busy = false;
         match done.0 {
             Leads::Removed(count) => {
@@ -361,22 +319,14 @@ impl Inbox {
                     self.leaving.pop_front();
                 }
             }
-            Leads::Written(count) => self.wrote(count),
+            Leads::Written(filters) => self.wrote(filters),
         }
     }
 
-    fn wrote(&mut self, count: usize) {
+    fn wrote(&mut self, filters: Vec<Filter>) {
         let Some(bucket) = self.buckets.front_mut() else { return };
-        let (first, pages) = (bucket.filters.len(), bucket.pages());
-        let mut runs = vec![Vec::new(); count];
-        for id in bucket.ids.keys() {
-            let page = share(halves(*id).0, pages);
-            if let Some(run) = page.checked_sub(first).and_then(|place| runs.get_mut(place)) {
-                run.push(*id);
-            }
-        }
-        bucket.filters.extend(runs.into_iter().map(|run| Filter::of(run.into_iter())));
-        if bucket.filters.len() < pages {
+        bucket.filters.extend(filters);
+        if bucket.filters.len() < bucket.pages() {
             return;
         }
         let bucket = self.buckets.pop_front().expect("it was there");
@@ -386,7 +336,7 @@ impl Inbox {
         } else {
             self.leaving.push_back(Leaving::Parts(bucket.begun, 0..bucket.parts));
         }
-        self.closed.push_back(Closed { name: bucket.begun, until, filters: bucket.filters });
+        self.closed.push_back(Closed::new(bucket.begun, until, bucket.filters));
     }
 }
 
@@ -397,4 +347,12 @@ impl Closed {
         let may_hold = self.filters[number].may_hold(id);
         may_hold.then(|| Name::Page { bucket: self.name, number: number as u64 }.suffix())
     }
+}
+
+/// The place of a topic among those that were met, which it joins.
+fn place_of(topics: &mut Vec<String>, topic: &str) -> usize {
+    topics.iter().position(|known| known == topic).unwrap_or_else(|| {
+        topics.push(topic.to_owned());
+        topics.len() - 1
+    })
 }
