@@ -132,7 +132,7 @@ fn what_is_missing_or_unknown_is_named() {
         (r#"#[event(name = "a.b", version = 1)]"#, "`topic = \"…\"` is missing", "#"),
         (
             r#"#[event(name = "a.b", version = 1, topic = "t", kee = x)]"#,
-            "unknown; an event has `name`, `version`, `topic`, `key` and `codec`",
+            "unknown; an event has `name`, `version`, `topic`, `key`, `id` and `codec`",
             "kee",
         ),
         (r#"#[event(name = "a.b", name = "a.c", version = 1, topic = "t")]"#, "it is said twice", "name"),

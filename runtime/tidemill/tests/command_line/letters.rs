@@ -163,7 +163,7 @@ pub(crate) fn discarded(folder: &Path) {
 pub(crate) fn parked(folder: &Path) {
     say(folder, &["fail", "fail-too"]);
     run(folder, &[HOLDS]);
-    say(folder, &["fail"]);
+    say(folder, &["fail#2"]);
     run(folder, &[HOLDS]);
     let parked =
         |more: &[&str]| told(folder, &[&["parked", "list"], more].concat()).as_array().expect("a list").clone();

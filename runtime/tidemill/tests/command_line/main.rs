@@ -148,7 +148,7 @@ fn error(output: &Output, exit: i32, code: &str) -> String {
     lines[0].to_owned()
 }
 
-/// Makes the log of the folder with its topics, and says these words.
+/// Makes the log of the folder with its topics, and says these words. Each is its event's id, with what follows a `#` in it.
 fn say(folder: &Path, words: &[&str]) {
     let address = format!("embedded:{}", folder.join("log").display());
     let configuration = Configuration::default().with("broker", &address).expect("text");
@@ -159,9 +159,9 @@ fn say(folder: &Path, words: &[&str]) {
         host.create_topics(host.topics()).await.expect("a log of ours");
         let mut publisher = host.publisher("/test");
         publisher.declare::<Said>().await.expect("the topic is there");
-        for word in words {
-            let event = Said { word: (*word).to_owned() };
-            let publication = Publication { event: &event, id: word, time: Timestamp::from_millis(0) };
+        for id in words {
+            let event = Said { word: id.split('#').next().unwrap_or_default().to_owned() };
+            let publication = Publication { event: &event, id, time: Timestamp::from_millis(0) };
             publisher.publish(publication).expect("a plain event");
         }
         publisher.flush().await.expect("there is room");
