@@ -6,7 +6,7 @@ use tidemill_core::internal::Wish;
 use tidemill_core::letters::Letter;
 use tidemill_core::parking::Parked;
 use tidemill_core::record::Record;
-use tidemill_core::service::Service;
+use tidemill_core::service::{Service, ServiceBuilder};
 use tidemill_testkit::simulation::{Act, Run, Scene, Simulation, Violation};
 
 use crate::events::{Counted, Tick};
@@ -109,8 +109,19 @@ fn hold_operator(scene: &Scene<'_>) -> Vec<Act> {
 
 /// Keys go on behind their dead letters, and an operator has these handled later, gives them up, or publishes a copy.
 pub(crate) fn redriven() -> Simulation {
-    let simulation =
-        Simulation::of(|| service(fails, Then::Continue)).feed_all(ticks(50, 7)).operated(redrive_operator);
+    operated(|| service(fails, Then::Continue))
+}
+
+/// As [`redriven`], where no inbox keeps a letter from having its effects twice: that they are open has to do.
+pub(crate) fn redriven_alone() -> Simulation {
+    operated(|| {
+        let builder = Service::builder(NAME).limits(limits()).failures(policies(Then::Continue)).emits::<Counted>();
+        builder.handler("counter", Unsteady(fails), |handler| handler.on::<Tick>().without_inbox())
+    })
+}
+
+fn operated(service: impl Fn() -> ServiceBuilder + Send + Sync + 'static) -> Simulation {
+    let simulation = Simulation::of(service).feed_all(ticks(50, 7)).operated(redrive_operator);
     // When a record is handled again follows from when the operator looks.
     simulation.in_any_order().check(all_applied)
 }

@@ -46,6 +46,7 @@ pub(crate) const ALL: &[Workload] = &[
     Workload { name: "keys on hold", simulation: operators::held },
     Workload { name: "partitions on hold", simulation: operators::held_in_order },
     Workload { name: "redrives", simulation: operators::redriven },
+    Workload { name: "redrives without an inbox", simulation: operators::redriven_alone },
     Workload { name: "copies", simulation: copies },
 ];
 
