@@ -55,7 +55,7 @@ pub(crate) fn stop<P: Part>(folder: &Path) -> Result<bool, Error> {
         forget::<P>(folder);
         return Ok(false);
     };
-    process::signal(process, "TERM")?;
+    process::signal(process, P::STOP)?;
     let stopped = wait::until(STOP_LIMIT, || find::<P>(folder).is_none().then_some(()));
     if stopped.is_none() {
         process::signal(process, "KILL")?;

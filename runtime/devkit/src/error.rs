@@ -30,8 +30,10 @@ pub enum Error {
     #[error("no port is free between {0} and {1}")]
     NoPort(u16, u16),
     /// The data folder could not be formatted, most often because of a setting.
-    #[error("Kafka could not format its data folder; it says:\n{output}")]
+    #[error("{name} could not format its data folder; it says:\n{output}")]
     Format {
+        /// What it is.
+        name: &'static str,
         /// The last lines of what the tool said.
         output: String,
     },

@@ -2,6 +2,7 @@
 //! their own machines use the same code. The program `devkit` does the same from the command line; `docs/DEVKIT.md` shows it.
 
 pub mod kafka;
+pub mod postgres;
 pub mod registry;
 
 mod background;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use devkit::kafka::Options;
 use devkit::kafka::background::{self, Running};
-use devkit::{Error, registry};
+use devkit::{Error, postgres, registry};
 
 /// Starts and stops real parts for development, without a container engine.
 #[derive(Debug, Parser)]
@@ -16,6 +16,9 @@ enum Command {
     /// Kafka: one node, from Maven's jars.
     #[command(subcommand)]
     Kafka(Kafka),
+    /// Postgres, from the programs that are installed.
+    #[command(subcommand)]
+    Postgres(Postgres),
     /// A schema registry with the API of Confluent's: Apicurio Registry, from Maven.
     #[command(subcommand)]
     Registry(Registry),
@@ -48,6 +51,32 @@ enum Kafka {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Postgres {
+    /// Start it in the background, wait until it answers, and print its URL.
+    Start {
+        /// The port; 0 chooses a free one.
+        #[arg(long, default_value_t = 5432)]
+        port: u16,
+        /// Set any key of the server's own configuration. May be repeated.
+        #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+        set: Vec<(String, String)>,
+        #[command(flatten)]
+        place: PostgresPlace,
+    },
+    /// Stop it; its data stays.
+    Stop(PostgresPlace),
+    /// Print its URL if it runs; exit code 5 if it does not.
+    Status(PostgresPlace),
+}
+
+#[derive(Debug, clap::Args)]
+struct PostgresPlace {
+    /// The folder with its data and log.
+    #[arg(long, value_name = "DIR", default_value = "target/devkit/postgres")]
+    data: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,6 +117,7 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 fn main() -> ExitCode {
     let ended = match Command::parse() {
         Command::Kafka(command) => run(command),
+        Command::Postgres(command) => run_postgres(command),
         Command::Registry(command) => run_registry(command),
     };
     ended.unwrap_or_else(|error| {
@@ -121,6 +151,24 @@ fn run(command: Kafka) -> Result<ExitCode, Error> {
             Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1).into())
         }
     }
+}
+
+fn run_postgres(command: Postgres) -> Result<ExitCode, Error> {
+    match command {
+        Postgres::Start { port, set, place: PostgresPlace { data } } => {
+            let options = postgres::Options { port, settings: set, data: None };
+            let postgres::Running { process, url } = postgres::start(&options, &data)?;
+            say(&mut io::stdout(), url);
+            say(&mut io::stderr(), format!("process {process}; its log is {}", data.join("postgres.log").display()));
+        }
+        Postgres::Stop(PostgresPlace { data }) => {
+            if !postgres::stop(&data)? {
+                say(&mut io::stderr(), format!("no Postgres ran in {}", data.display()));
+            }
+        }
+        Postgres::Status(PostgresPlace { data }) => say(&mut io::stdout(), postgres::find(&data)?.url),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run_registry(command: Registry) -> Result<ExitCode, Error> {

@@ -1,4 +1,4 @@
-//! A real part: one Java process over a folder, and the way from a process to somebody who answers.
+//! A real part: one process over a folder, and the way from a process to somebody who answers.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,9 @@ pub(crate) trait Part {
     const NAME: &'static str;
     /// How the command line of `devkit` calls it, and its files are called.
     const WORD: &'static str;
+
+    /// The signal that asks it to end in order.
+    const STOP: &'static str = "TERM";
 
     /// The folder that it lies in, as an absolute path.
     fn folder(&self) -> &Path;
@@ -53,14 +56,14 @@ pub(crate) fn run<P: Part, T>(
     let log = log.map_err(Error::io(format!("cannot write {}", path.display())))?;
     let from = log.metadata().map_or(0, |about| about.len());
     let errors = log.try_clone().map_err(Error::io("cannot open the log twice"))?;
-    let mut java = part.command()?;
-    process::detach(&mut java);
-    let started = java
+    let mut command = part.command()?;
+    process::detach(&mut command);
+    let started = command
         .current_dir(part.folder())
         .stdout(Stdio::from(log))
         .stderr(Stdio::from(errors))
         .spawn()
-        .map_err(Error::io("cannot start java"))?;
+        .map_err(Error::io(format!("cannot start {}", P::NAME)))?;
     let mut kept = keep(started)?;
     let process = child(&mut kept);
     ready(part, process, &path, from).inspect_err(|_| process::end(process))?;
@@ -122,7 +125,7 @@ impl<P: Part> Instance<P> {
     }
 
     pub(crate) fn stop(&mut self) -> Result<(), Error> {
-        self.process.take().map_or(Ok(()), |process| process.stop(P::NAME))
+        self.process.take().map_or(Ok(()), |process| process.stop(P::NAME, P::STOP))
     }
 
     pub(crate) fn restart(&mut self) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! A Java process, and what ends it.
+//! A part's process, and what ends it.
 
 use std::io::Write;
 use std::path::Path;
@@ -38,9 +38,9 @@ impl Owned {
         &mut self.child
     }
 
-    /// Sends SIGTERM and waits.
-    pub(crate) fn stop(mut self, name: &'static str) -> Result<(), Error> {
-        signal(self.child.id(), "TERM")?;
+    /// Sends the signal that asks it to end, and waits.
+    pub(crate) fn stop(mut self, name: &'static str, by: &str) -> Result<(), Error> {
+        signal(self.child.id(), by)?;
         let stopped = wait::until(STOP_LIMIT, || self.child.try_wait().ok().flatten());
         stopped.map(|_| ()).ok_or(Error::NotStopped { name, limit: STOP_LIMIT })
     }

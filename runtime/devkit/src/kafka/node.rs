@@ -69,7 +69,7 @@ impl Node {
         if output.status.success() {
             return Ok(());
         }
-        Err(Error::Format { output: log::last_lines(&log::both(&output)) })
+        Err(Error::Format { name: Self::NAME, output: log::last_lines(&log::both(&output)) })
     }
 }
 

@@ -3,16 +3,16 @@
 use std::sync::OnceLock;
 
 use super::{Kafka, Options};
-use crate::wanted::{LOCAL, is_local, skip, wanted};
+use crate::wanted::{KAFKA, LOCAL, is_local, skip, wanted};
 
 /// The address (`HOST:PORT`) of the Kafka that this process's tests share: the one that `TIDEMILL_TEST_KAFKA` names, or, if that
 /// is `local`, one that is started at the first call and ends with the process. Where the variable is not set, a line that
 /// begins with `SKIPPED:` says that `what` was not tried, and the test has to return. Panics if Kafka cannot be started.
 pub fn for_tests(what: &str) -> Option<&'static str> {
     static SHARED: OnceLock<(String, Option<Kafka>)> = OnceLock::new();
-    let wanted = wanted();
+    let wanted = wanted(KAFKA);
     if wanted.is_empty() {
-        skip(what, "an address or `local`");
+        skip(KAFKA, what, "an address or `local`");
         return None;
     }
     let (address, _) = SHARED.get_or_init(|| {
@@ -29,7 +29,7 @@ pub fn for_tests(what: &str) -> Option<&'static str> {
 /// A Kafka that one test has for itself, to be killed, restarted or given settings. It is started only where
 /// `TIDEMILL_TEST_KAFKA` is `local`; elsewhere the test is skipped, as in [`for_tests`].
 pub fn own_for_tests(what: &str, options: &Options) -> Option<Kafka> {
-    is_local(what).then(|| start(options))
+    is_local(KAFKA, what).then(|| start(options))
 }
 
 fn start(options: &Options) -> Kafka {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::background;
 use crate::part::Instance;
-use crate::wanted::is_local;
+use crate::wanted::{KAFKA, is_local};
 use server::Server;
 
 pub use crate::error::Error;
@@ -66,7 +66,8 @@ impl Registry {
 /// with `SKIPPED:` says that `what` was not tried, and the test has to return. Panics if it cannot be started.
 pub fn own_for_tests(what: &str) -> Option<Registry> {
     let start = || Registry::start(&Options::default());
-    is_local(what).then(|| start().unwrap_or_else(|error| panic!("the registry of the tests does not start: {error}")))
+    is_local(KAFKA, what)
+        .then(|| start().unwrap_or_else(|error| panic!("the registry of the tests does not start: {error}")))
 }
 
 /// A registry that runs in the background.
