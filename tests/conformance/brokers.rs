@@ -62,6 +62,7 @@ fn passes(fixture: &dyn Fixture) {
     conformance::ownership(fixture);
     conformance::commit(fixture);
     conformance::broker(fixture);
+    conformance::sender(fixture);
 }
 
 #[test]

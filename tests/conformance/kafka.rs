@@ -24,7 +24,7 @@ const WATCH: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 8;
 
 /// The machine's own time.
-struct Wall;
+pub(crate) struct Wall;
 
 impl Clock for Wall {
     fn now(&self) -> Timestamp {
@@ -109,6 +109,7 @@ impl Fixture for Cluster {
 fn passes(what: &str, protocol: GroupProtocol) {
     let Some(cluster) = Cluster::start(what, protocol) else { return };
     conformance::broker(&cluster);
+    conformance::sender(&cluster);
     conformance::log(&cluster);
     conformance::ownership(&cluster);
     conformance::commit(&cluster);

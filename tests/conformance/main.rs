@@ -4,5 +4,6 @@
 
 mod brokers;
 mod kafka;
+mod postgres;
 mod retention;
 mod stores;

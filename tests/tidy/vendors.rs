@@ -15,6 +15,7 @@ struct Seam {
 /// Who may name whom.
 const SEAMS: &[Seam] = &[
     Seam { crates: &["rdkafka", "rdkafka-sys"], homes: &["runtime/kafka"] },
+    Seam { crates: &["libc"], homes: &["runtime/kafka/src/native"] },
     Seam { crates: &["sqlx", "tokio-postgres", "postgres"], homes: &["runtime/postgres"] },
     // sled frees memory through crossbeam-epoch, which its adapter has to push.
     Seam { crates: &["sled", "crossbeam-epoch"], homes: &["runtime/embedded/src/store/sled"] },

@@ -142,6 +142,18 @@ codes! {
     REGISTRY_REFUSES = 702, NotAllowed;
     /// A schema that is needed is not in the registry.
     SCHEMA_NOT_REGISTERED = 703, Refused;
+    /// The database does not answer.
+    DATABASE_UNREACHABLE = 801, Unreachable;
+    /// The database does not let us in, or not do what we need.
+    DATABASE_REFUSES = 802, NotAllowed;
+    /// The database has no tables of ours, or older ones than this program works with.
+    DATABASE_OUTDATED = 803, Refused;
+    /// The tables in the database are newer than this program knows.
+    DATABASE_NEWER = 804, Refused;
+    /// The database takes no writes.
+    DATABASE_READ_ONLY = 805, Refused;
+    /// The outbox lies in another database than the one that was relayed last.
+    OUTBOX_REPLACED = 806, Refused;
 }
 
 impl Code {

@@ -34,6 +34,11 @@ impl Progress {
         self.undone.len()
     }
 
+    /// Those of them, in their order.
+    pub fn undone_offsets(&self) -> impl Iterator<Item = u64> {
+        self.undone.iter().copied()
+    }
+
     /// Whether the record at `offset` is done already.
     pub fn is_done(&self, offset: u64) -> bool {
         offset < self.next && !self.undone.contains(&offset)

@@ -1,8 +1,9 @@
 //! The embedded broker: what members, publishers and readers of one process share.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,8 +12,8 @@ use futures_util::future::BoxFuture;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{
-    Answer, Blocking, Broker, Clock, Committing, Entry, KeyRange, Lag, Member as Membership, Store, Subscription,
-    TopicInfo, Topics,
+    Answer, Blocking, Broker, Clock, Committing, Entry, KeyRange, Lag, Member as Membership, Sender, Store,
+    Subscription, TopicInfo, Topics,
 };
 use tidemill_core::progress::Progress;
 use tidemill_core::record::{RecordBatch, TopicPartition};
@@ -25,6 +26,7 @@ use crate::groups::Groups;
 use crate::layout;
 use crate::ledger::Ledger;
 use crate::member::{self, Member};
+use crate::sender::EmbeddedSender;
 use crate::settings::{Settings, Sync};
 use crate::store;
 use crate::topics::{Catalogue, Topic, damaged};
@@ -36,6 +38,8 @@ const MEMORY: &str = "memory";
 pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
     pub(crate) groups: Groups,
+    /// How often each sender's name was taken.
+    names: Mutex<BTreeMap<Arc<str>, u64>>,
     /// Where what waits for a disk runs; in line where there is no disk.
     blocking: Option<Arc<dyn Blocking>>,
     /// Held for as long as the store is open.
@@ -43,6 +47,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Takes a sender's name from whoever had it. Tells how often it was taken now.
+    pub(crate) fn take_name(&self, name: &Arc<str>) -> u64 {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = names.entry(Arc::clone(name)).or_default();
+        *taken += 1;
+        *taken
+    }
+
+    /// Whether nobody has taken the name since.
+    pub(crate) fn holds_name(&self, name: &str, taken: u64) -> bool {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).get(name) == Some(&taken)
+    }
+
     /// Runs a job away from the caller's thread, where that is needed. It runs whether or not anybody waits for it.
     pub(crate) fn away<T: Send + 'static>(
         &self,
@@ -110,7 +127,13 @@ impl Embedded {
         let topics = Catalogue::open(&*store, id)?;
         let chunk_bytes = if directory.is_some() { settings.store.chunk_bytes() } else { store::MEMORY_CHUNK_BYTES };
         let ledger = Ledger::new(store, topics, clock, settings.sync, settings.retention, chunk_bytes)?;
-        Ok(Shared { ledger, groups: Groups::new(settings.drain), blocking, _directory: directory })
+        Ok(Shared {
+            ledger,
+            groups: Groups::new(settings.drain),
+            names: Mutex::default(),
+            blocking,
+            _directory: directory,
+        })
     }
 }
 
@@ -155,6 +178,10 @@ impl Broker for Embedded {
                 Err(cause)
             }
         }
+    }
+
+    fn sender(&self, name: &str) -> Result<Box<dyn Sender>, Coded> {
+        Ok(Box::new(EmbeddedSender { shared: Arc::clone(&self.shared), name: name.into(), taken: 0 }))
     }
 
     async fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded> {

@@ -6,6 +6,7 @@
 //! | `p`, group (length as varint, text), topic (the same), partition (4) | progress |
 //! | `s`, group, shard (4), state key | state value |
 //! | `m`, `id` | the directory's own id |
+//! | `m`, `r`, a sender's name | the receipt of its last publish |
 //! | `m`, `t`, topic's name | number (4), partitions (4) |
 //!
 //! Numbers are big-endian, so that keys sort as they do.
@@ -24,6 +25,7 @@ const LOG: u8 = b'l';
 const PROGRESS: u8 = b'p';
 const STATE: u8 = b's';
 const TOPIC: &[u8] = b"mt";
+const RECEIPT: &[u8] = b"mr";
 
 /// The key of the directory's own id.
 pub(crate) const ID: &[u8] = b"mid";
@@ -134,6 +136,11 @@ pub(crate) fn states(group: &str, shard: u32, range: &KeyRange) -> KeyRange {
 /// The key under which a topic's number and partitions are kept.
 pub(crate) fn topic(name: &str) -> Bytes {
     [TOPIC, name.as_bytes()].concat().into()
+}
+
+/// The key of the receipt of a sender's last publish.
+pub(crate) fn receipt(name: &str) -> Bytes {
+    [RECEIPT, name.as_bytes()].concat().into()
 }
 
 /// All topics.

@@ -14,6 +14,7 @@ mod layout;
 mod ledger;
 mod lock;
 mod member;
+mod sender;
 mod settings;
 pub mod store;
 mod topics;

@@ -13,7 +13,7 @@ use tidemill_core::code::{Code, Coded};
 use tidemill_core::internal;
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{
-    Answer, Blocking, Broker, Clock, Committing, Entry, KeyRange, Lag, Member as Membership, OwnTopic, Store,
+    Answer, Blocking, Broker, Clock, Committing, Entry, KeyRange, Lag, Member as Membership, OwnTopic, Sender, Store,
     Subscription, Topics,
 };
 use tidemill_core::record::TopicPartition;
@@ -24,6 +24,7 @@ use crate::member::Member;
 use crate::names;
 use crate::ownership::Ownership;
 use crate::report::Report;
+use crate::sender::KafkaSender;
 use crate::settings::Settings;
 use crate::states::States;
 use crate::transaction::{Content, Transactions};
@@ -233,6 +234,14 @@ impl Broker for Kafka {
 
     async fn publish(&self, outputs: Outputs) -> Result<(), Coded> {
         self.away(move |shared| shared.publish(&outputs)).await
+    }
+
+    fn sender(&self, name: &str) -> Result<Box<dyn Sender>, Coded> {
+        Ok(Box::new(KafkaSender::new(Arc::clone(&self.shared), name)))
+    }
+
+    fn sender_topic(&self, name: &str) -> Option<OwnTopic> {
+        Some(OwnTopic { name: name.into(), partitions: Some(1) })
     }
 
     async fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded> {

@@ -26,6 +26,7 @@ mod reader;
 mod records;
 mod report;
 mod restore;
+mod sender;
 mod settings;
 mod states;
 mod times;

@@ -86,11 +86,31 @@ pub(crate) struct Transactions {
     fenced: Option<Timestamp>,
     /// Why no more transactions are made.
     broken: Option<Coded>,
+    /// Whether the id belongs to whoever took it last: it is never opened by itself again, as that would put out a successor.
+    is_taken: bool,
 }
 
 impl Transactions {
     pub(crate) fn new(clients: Clients, id: String, letters: Option<String>) -> Self {
-        Self { clients, id, letters, packed: None, producer: None, fenced: None, broken: None }
+        Self { clients, id, letters, packed: None, producer: None, fenced: None, broken: None, is_taken: false }
+    }
+
+    /// Of an id that is handed on. Nothing is sent before it is taken, nor after it failed or was taken by somebody else.
+    pub(crate) fn taken(clients: Clients, id: String) -> Self {
+        let message = format!("nobody here has taken {id}");
+        let broken = Some(Coded::new(Code::FENCED, message));
+        Self { is_taken: true, broken, ..Self::new(clients, id, None) }
+    }
+
+    /// Takes the id from whoever had it: what is open under it is ended.
+    pub(crate) fn take(&mut self, now: Timestamp) -> Result<(), Coded> {
+        self.close();
+        self.broken = None;
+        let taken = self.open(now);
+        if let Err(cause) = &taken {
+            self.broken = Some(Coded::new(Code::FENCED, cause.message.clone()));
+        }
+        taken
     }
 
     /// Why no more transactions are made, if it came to that.
@@ -109,8 +129,8 @@ impl Transactions {
 
     /// Commits all of it, or nothing.
     pub(crate) fn run(&mut self, content: &Content<'_>) -> Answer {
-        if let Some(cause) = &self.broken {
-            return Answer::NotCommitted(cause.clone());
+        if let Some(cause) = self.broken() {
+            return if cause.code == Code::FENCED { Answer::Fenced(cause) } else { Answer::NotCommitted(cause) };
         }
         if let Err(failure) = self.begin() {
             return self.not_committed(&failure, content.now);
@@ -265,9 +285,19 @@ impl Transactions {
         answer
     }
 
+    /// An id that is handed on is not opened again after a failure.
+    fn lay_down(&mut self, failure: &Failure) {
+        if self.is_taken {
+            self.close();
+            let message = format!("{} has to be taken again: {failure}", self.id);
+            self.broken = Some(Coded::new(Code::FENCED, message));
+        }
+    }
+
     fn not_committed(&mut self, failure: &Failure, now: Timestamp) -> Answer {
         let cause = self.cause(failure, now);
-        if failure.is_group_fence() {
+        self.lay_down(failure);
+        if failure.is_group_fence() || cause.code == Code::FENCED {
             Answer::Fenced(cause)
         } else if failure.is_refusal() {
             Answer::Refused(cause)
@@ -278,6 +308,7 @@ impl Transactions {
 
     fn unknown(&mut self, failure: &Failure, now: Timestamp) -> Answer {
         self.close();
+        self.lay_down(failure);
         Answer::Unknown(self.cause(failure, now))
     }
 
@@ -290,6 +321,9 @@ impl Transactions {
             return failure.coded(format!("a transaction of {}", self.id));
         }
         self.close();
+        if self.is_taken {
+            return Coded::new(Code::FENCED, format!("somebody else has taken {}", self.id));
+        }
         let again = self.fenced.is_some_and(|last| now.since(last) < self.clients.settings().session_timeout);
         self.fenced = Some(now);
         let message = format!("another process commits as {}; every instance needs a name of its own", self.id);

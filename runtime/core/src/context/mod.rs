@@ -177,6 +177,11 @@ impl<'a> Context<'a> {
         )))
     }
 
+    /// The unit's own transaction, for those who know the adapter that opened it; none where units commit in batches, or elsewhere.
+    pub fn transaction<T: 'static>(&mut self) -> Option<&mut T> {
+        self.unit.transaction.as_mut()?.as_any().downcast_mut()
+    }
+
     /// The newest value of the cell or map entry that `suffix` names, which belongs to `name`.
     async fn read<T: DeserializeOwned>(&mut self, name: &str, suffix: Bytes) -> Result<Option<T>, HandlerError> {
         self.check_key(&suffix)?;

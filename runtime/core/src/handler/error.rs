@@ -43,8 +43,8 @@ impl HandlerError {
         Self { class: Class::Unavailable(dependency.into()), message: message.into() }
     }
 
-    /// A failure of the runtime's own ground.
-    pub(crate) fn fatal(cause: Coded) -> Self {
+    /// A failure of the ground under the runtime, which no other attempt and no other record would pass: the service stops with it.
+    pub fn fatal(cause: Coded) -> Self {
         Self { message: cause.message.clone(), class: Class::Fatal(cause) }
     }
 

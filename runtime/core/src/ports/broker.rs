@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::code::{Code, Coded};
 use crate::outputs::Outputs;
-use crate::ports::{BatchCommit, Entry, KeyRange, Log, Subscription, UnitCommit};
+use crate::ports::{BatchCommit, Entry, KeyRange, Log, Sender, Subscription, UnitCommit};
 use crate::record::{RecordBatch, TopicPartition};
 use crate::time::Timestamp;
 
@@ -75,6 +75,17 @@ pub trait Broker: Send + Sync {
     /// Makes records durable in one atomic act, outside any group. A broker to which the epoch and what lies before it are no
     /// times keeps such a record under the first millisecond after the epoch; so do commits.
     async fn publish(&self, outputs: Outputs) -> Result<(), Coded>;
+
+    /// Somebody who publishes under a name, exactly once. The name has to be taken before.
+    fn sender(&self, name: &str) -> Result<Box<dyn Sender>, Coded> {
+        let message = format!("the broker of {name} publishes nothing but what its groups commit");
+        Err(Coded::new(Code::NOT_OFFERED, message))
+    }
+
+    /// The topic that this broker needs for a sender's receipts, if it needs one; see [`create_own`](Self::create_own).
+    fn sender_topic(&self, _name: &str) -> Option<OwnTopic> {
+        None
+    }
 
     /// How far a group is behind in each partition of these topics. Read so that all zeros mean: at one moment, the group
     /// had done and committed everything there was. What the commits that it counts have emitted shows in

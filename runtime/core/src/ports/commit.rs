@@ -3,6 +3,7 @@
 //! *Batch*: state changes, outputs and progress of many completed units in one atomic act, while handlers go on.
 //! *Unit*: each unit has a transaction of its own that its reads and effects go through; its lane waits for the commit.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -151,4 +152,13 @@ pub trait UnitTransaction {
 
     /// Commits what the unit did.
     async fn commit(self: Box<Self>, effects: UnitEffects) -> Answer;
+
+    /// What broke it beneath the handler, such as another transaction that was in the way: no fault of the handler's, whatever that
+    /// answers. The unit runs again, and no attempt is spent.
+    fn broken(&self) -> Option<Coded> {
+        None
+    }
+
+    /// Itself, for handlers that know the adapter.
+    fn as_any(&mut self) -> &mut dyn Any;
 }

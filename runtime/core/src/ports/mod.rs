@@ -8,6 +8,7 @@ mod commit;
 mod log;
 mod observer;
 mod schemas;
+mod sender;
 mod store;
 
 pub use broker::{Broker, Committing, Lag, Member, OwnTopic, TopicInfo, Topics};
@@ -16,4 +17,5 @@ pub use commit::{Answer, BatchCommit, CommitBatch, Done, ShardCommit, UnitCommit
 pub use log::{Generation, Log, LogEvent, Start, Subscription, records_lost};
 pub use observer::{Committed, Disposition, NoObserver, Observer, Retrying, UnitEnded};
 pub use schemas::Schemas;
+pub use sender::Sender;
 pub use store::{Change, Durability, Entry, KeyRange, Store};

@@ -148,10 +148,13 @@ async fn attempt_and_commit(unit: &mut Unit) -> Result<Answer, Failure> {
         conclude(unit);
         return Ok(commit(unit).await);
     };
-    let had_transaction = unit.transaction.take().is_some();
+    let transaction = unit.transaction.take();
+    // A transaction that broke under the handler is no fault of the handler either.
+    if let Some(cause) = transaction.as_ref().and_then(|transaction| transaction.broken()) {
+        return Ok(refused(cause));
+    }
     match failure {
-        // A transaction that broke under the handler is no fault of the handler either.
-        Failure::Handler(error) if had_transaction => match error.class() {
+        Failure::Handler(error) if transaction.is_some() => match error.class() {
             Class::Fatal(cause) if cause.code != Code::STATE_UNREADABLE => Ok(refused(cause.clone())),
             _ => Err(Failure::Handler(error)),
         },

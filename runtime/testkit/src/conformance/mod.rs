@@ -6,6 +6,7 @@ mod log;
 mod ownership;
 mod peer;
 mod scene;
+mod sender;
 mod store;
 
 pub use broker::broker;
@@ -13,4 +14,5 @@ pub use commit::commit;
 pub use log::log;
 pub use ownership::ownership;
 pub use scene::Fixture;
+pub use sender::sender;
 pub use store::{Place, store};

@@ -40,6 +40,11 @@ pub trait Fixture: Sync {
         Duration::from_millis(20)
     }
 
+    /// Whether a commit is refused whose outputs go to partitions that are not there. An outbox takes them.
+    fn refuses_places(&self) -> bool {
+        true
+    }
+
     /// How many checks run at the same time, each on a thread of its own: where time is real, most of it is waiting.
     fn at_once(&self) -> usize {
         1

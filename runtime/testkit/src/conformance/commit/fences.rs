@@ -4,7 +4,8 @@ use tidemill_core::ports::{Answer, Change, CommitBatch, Committing, ShardCommit}
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
 
-use super::{Did, emitted, owning, texts};
+use super::shapes::Did;
+use super::{emitted, owning, texts};
 use crate::conformance::peer::Peer;
 use crate::conformance::scene::{Scene, records_for};
 
@@ -84,9 +85,10 @@ pub(super) async fn fenced_when_lost(scene: &mut Scene<'_>) {
     assert_eq!(scene.peer(0).lost, wanted);
     // Some may be its own again, and the earlier ownership is over all the same.
     for place in wanted {
+        let owner = holder(scene, &place);
+        scene.peer(owner).takes_over(&place).await;
         let answer = scene.peer(0).commit_as(before[&place], Did::record(&place, 0)).await;
         assert!(matches!(answer, Answer::Fenced(_)), "{answer:?} of {place}");
-        let owner = holder(scene, &place);
         assert_eq!(scene.peer(owner).load(&place).await, None);
     }
 }
@@ -95,10 +97,12 @@ pub(super) async fn fenced_unawares(scene: &mut Scene<'_>) {
     let place = moving(scene).await;
     let out = scene.partition("out", 0);
     let earlier = scene.peer(0).generation(place.partition);
+    scene.peer(0).takes_over(&place).await;
     // It is not polled any more, so nobody tells it what becomes of its ownership.
     let hung = scene.peers[0].take().expect("it is there");
     let taken = |peers: &[Option<Peer>]| peers[1].as_ref().is_some_and(|peer| peer.held.contains_key(&place));
     scene.until("the other has it", taken).await;
+    scene.peer(1).takes_over(&place).await;
     let did = Did::record(&place, 0).set("a", Some("1")).emit(records_for(texts(&out, &["stray"])));
     let answer = hung.commit_after(None, earlier, did).await;
     assert!(matches!(answer, Answer::Fenced(_)), "{answer:?}");

@@ -214,4 +214,8 @@ impl UnitTransaction for Transaction {
         });
         ruled.await
     }
+
+    fn as_any(&mut self) -> &mut dyn std::any::Any {
+        self
+    }
 }

@@ -1,0 +1,197 @@
+//! The commits of one worker.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tidemill_core::code::{Code, Coded};
+use tidemill_core::ports::{Answer, CommitBatch, Generation, ShardCommit, UnitCommit, UnitTransaction};
+use tidemill_core::progress::Progress;
+use tidemill_core::record::TopicPartition;
+use tokio_postgres::{Client, Error, Row};
+
+use crate::failure::{Kind, answer, coded, kind};
+use crate::pool::{Lent, Pool};
+use crate::transaction::Transaction;
+
+/// A shard that this worker has taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owned {
+    /// The shard's row.
+    pub(crate) id: i64,
+    /// The number under which it was taken.
+    pub(crate) number: i64,
+    /// The ownership in the log.
+    pub(crate) generation: i64,
+}
+
+/// A number as the database keeps it.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A partition or a shard as the database keeps it.
+pub(crate) fn partition_number(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// Commits every unit in a transaction of Postgres.
+pub(crate) struct Commits {
+    group: Arc<str>,
+    pool: Rc<Pool>,
+    owned: RefCell<BTreeMap<u32, Owned>>,
+    /// The connection that shards are taken by, one statement behind the other: what nobody waits for any more is over before the
+    /// next one.
+    taker: RefCell<Option<Rc<Lent>>>,
+}
+
+impl Commits {
+    pub(crate) fn new(group: Arc<str>, pool: Rc<Pool>) -> Self {
+        Self { group, pool, owned: RefCell::default(), taker: RefCell::default() }
+    }
+
+    /// The shard as this ownership has taken it.
+    fn owned(&self, shard: u32, generation: Generation) -> Result<Owned, Coded> {
+        let owned = self.owned.borrow().get(&shard).copied();
+        owned.filter(|owned| owned.generation == signed(generation.0)).ok_or_else(|| {
+            let message = format!("shard {shard} of {} was not taken in this ownership", self.group);
+            Coded::new(Code::FENCED, message)
+        })
+    }
+
+    async fn taker(&self) -> Result<Rc<Lent>, Coded> {
+        let known = self.taker.borrow().as_ref().filter(|lent| !lent.client.is_closed()).map(Rc::clone);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let lent = Rc::new(self.pool.take().await?);
+        let milliseconds = self.pool.settings.lock_timeout.as_millis();
+        let set = lent.client.batch_execute(&format!("set lock_timeout = {milliseconds}")).await;
+        set.map_err(|error| coded(&error, "a connection cannot be prepared"))?;
+        *self.taker.borrow_mut() = Some(Rc::clone(&lent));
+        Ok(lent)
+    }
+
+    /// Takes a shard: from then on, nobody who took it before commits.
+    async fn take(&self, client: &Client, shard: u32, generation: Generation) -> Result<Owned, Error> {
+        let (number, generation) = (partition_number(shard), signed(generation.0));
+        loop {
+            let values: crate::connection::Values<'_> = &[&&*self.group, &number, &generation, &self.pool.name];
+            let row = match client.query_one(&self.pool.texts.take, values).await {
+                // A former owner is in the middle of a commit, and does not come to its end.
+                Err(error) if kind(&error) == Kind::Conflict => {
+                    client.execute(&self.pool.texts.end_owner, &[&&*self.group, &number]).await?;
+                    continue;
+                }
+                row => row?,
+            };
+            let before: Option<String> = row.get(2);
+            if let Some(before) = before.filter(|before| *before != self.pool.name) {
+                // What it has open may hold rows that this owner's handlers need.
+                client.execute(&self.pool.texts.end_idle, &[&before]).await?;
+            }
+            return Ok(Owned { id: row.get(0), number: row.get(1), generation });
+        }
+    }
+
+    async fn load_once(
+        &self,
+        shard: u32,
+        generation: Generation,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Option<Progress>>, Coded> {
+        let taker = self.taker().await?;
+        let failed = |error: Error| coded(&error, &format!("shard {shard} of {} cannot be taken", self.group));
+        let owned = self.take(&taker.client, shard, generation).await.map_err(failed)?;
+        let texts = &self.pool.texts;
+        // Statements of their own, behind the one that took the shard: they see all that was committed before.
+        let progress = taker.client.query(&texts.progress, &[&owned.id]).await.map_err(failed)?;
+        let done = taker.client.query(&texts.done, &[&owned.id]).await.map_err(failed)?;
+        let found = found(&progress, &done).ok_or_else(|| {
+            let message = format!("the progress of shard {shard} of {} cannot be read", self.group);
+            Coded::new(Code::STATE_UNREADABLE, message)
+        })?;
+        self.owned.borrow_mut().insert(shard, owned);
+        Ok(partitions.iter().map(|partition| found.get(partition).cloned()).collect())
+    }
+
+    /// Folds one shard's progress. The transaction is the caller's.
+    async fn fold_shard(&self, client: &Client, part: &ShardCommit) -> Result<(), Answer> {
+        part.fenced_by().map(drop).map_err(Answer::Fenced)?;
+        let owned = self.owned(part.shard, part.generation).map_err(Answer::Fenced)?;
+        let fold = client.prepare(&self.pool.texts.fold).await.map_err(|error| answer(&error))?;
+        for (partition, progress) in &part.progress {
+            let mut encoded = Vec::new();
+            progress.encode(&mut encoded);
+            let undone: Vec<i64> = progress.undone_offsets().map(signed).collect();
+            let (number, next) = (partition_number(partition.partition), signed(progress.next()));
+            let values: crate::connection::Values<'_> =
+                &[&owned.id, &owned.number, &owned.generation, &&*partition.topic, &number, &encoded, &next, &undone];
+            client.query_one(&fold, values).await.map_err(|error| answer(&error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Progress by partition, out of what was folded and what is done since.
+pub(crate) fn found(folded: &[Row], done: &[Row]) -> Option<BTreeMap<TopicPartition, Progress>> {
+    let place = |row: &Row| {
+        let partition = u32::try_from(row.get::<_, i32>(1)).ok()?;
+        Some(TopicPartition::new(row.get::<_, &str>(0), partition))
+    };
+    let mut found = BTreeMap::new();
+    for row in folded {
+        found.insert(place(row)?, Progress::decode(row.get(2))?);
+    }
+    for row in done {
+        let (position, since) = (u64::try_from(row.get::<_, i64>(2)).ok()?, u64::try_from(row.get::<_, i64>(3)).ok()?);
+        found.entry(place(row)?).or_insert_with(|| Progress::starting_at(since)).done_ahead(position);
+    }
+    Some(found)
+}
+
+#[async_trait(?Send)]
+impl UnitCommit for Commits {
+    async fn load(
+        &self,
+        shard: u32,
+        generation: Generation,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<Vec<Option<Progress>>, Coded> {
+        loop {
+            match self.load_once(shard, generation, &partitions).await {
+                // The pool waits until there is somebody again.
+                Err(cause) if cause.code == Code::DATABASE_UNREACHABLE => drop(self.taker.take()),
+                loaded => return loaded,
+            }
+        }
+    }
+
+    async fn fold(&self, batch: Arc<CommitBatch>) -> Answer {
+        let lent = match self.pool.take().await {
+            Ok(lent) => lent,
+            Err(cause) => return Answer::NotCommitted(cause),
+        };
+        lent.is_open.set(true);
+        if let Err(error) = lent.client.batch_execute("begin").await {
+            return answer(&error);
+        }
+        for part in &batch.shards {
+            if let Err(answer) = self.fold_shard(&lent.client, part).await {
+                return answer;
+            }
+        }
+        lent.waits.set(true);
+        let ended = lent.client.batch_execute("commit").await;
+        lent.waits.set(false);
+        lent.is_open.set(false);
+        ended.map_or_else(|error| answer(&error), |()| Answer::Committed)
+    }
+
+    async fn begin(&self, shard: u32, generation: Generation) -> Result<Box<dyn UnitTransaction>, Coded> {
+        let owned = self.owned(shard, generation)?;
+        Ok(Box::new(Transaction::new(Rc::clone(&self.pool), owned)))
+    }
+}

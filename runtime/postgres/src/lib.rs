@@ -1,0 +1,25 @@
+//! Postgres as the place where a service's effects commit.
+//!
+//! Records come from a log (any [`Broker`](tidemill_core::ports::Broker)); what a unit does with one commits in a transaction of
+//! Postgres: the handler's own rows, its state, that the record is done, and the events it emitted, which lie in an outbox then.
+
+mod broker;
+mod commits;
+mod connection;
+mod failure;
+mod migrations;
+mod pool;
+mod receipt;
+mod relay;
+mod settings;
+mod settled;
+mod sql;
+mod statements;
+mod transaction;
+
+pub use broker::Postgres;
+pub use migrations::{Version, check, migrate};
+pub use relay::{Relay, RelaySettings};
+pub use settings::Settings;
+pub use sql::{Sql, SqlContext, failed};
+pub use tokio_postgres;

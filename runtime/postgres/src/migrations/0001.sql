@@ -1,0 +1,72 @@
+-- Shards, and who owns them. Whoever takes a shard over counts `number` up; only the one who counted last may commit.
+create table {schema}.shard (
+    id bigint generated always as identity primary key,
+    service text not null,
+    shard integer not null,
+    number bigint not null,
+    -- The number of the ownership in the log, which tells a former owner from one whose number was taken by mistake.
+    generation bigint not null,
+    -- What its connections are called.
+    owner text not null,
+    unique (service, shard)
+);
+
+-- How far a shard is in each partition, as of the last fold.
+create table {schema}.progress (
+    shard bigint not null references {schema}.shard,
+    topic text not null,
+    partition integer not null,
+    progress bytea not null,
+    primary key (shard, topic, partition)
+);
+
+-- Records that are done since then.
+create table {schema}.done (
+    shard bigint not null references {schema}.shard,
+    topic text not null,
+    partition integer not null,
+    position bigint not null,
+    -- The oldest offset that its owner read.
+    since bigint not null,
+    primary key (shard, topic, partition, position)
+);
+
+create table {schema}.state (
+    shard bigint not null references {schema}.shard,
+    key bytea not null,
+    value bytea not null,
+    primary key (shard, key)
+);
+
+-- Events on their way to the log. A row is unsent because it is there.
+create table {schema}.outbox (
+    id bigint generated always as identity primary key,
+    event uuid not null default gen_random_uuid(),
+    topic text not null,
+    -- None: the relay chooses it by the key.
+    partition integer,
+    -- In milliseconds since the epoch.
+    at bigint not null,
+    key bytea,
+    headers bytea not null,
+    value bytea,
+    -- Why the log does not take it. Others of its key wait behind it.
+    parked text
+);
+
+create index on {schema}.outbox (topic, key) where parked is not null;
+
+-- Who relays, until when, and whether the relay sleeps and wants to be woken.
+create table {schema}.lease (
+    name text primary key,
+    holder text not null,
+    until timestamptz not null,
+    sleeps boolean not null default false
+);
+
+-- Ends a statement, and with it the transaction that the statement closes.
+create function {schema}.refuse(why text) returns bigint language plpgsql as $$
+begin
+    raise exception '%', why using errcode = 'TM001';
+end
+$$;

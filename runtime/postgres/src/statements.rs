@@ -1,0 +1,155 @@
+//! The runtime's own statements.
+
+use futures_util::future::{try_join, try_join3};
+use tokio_postgres::{Client, Error, Statement};
+
+/// Those that every connection has ready.
+#[derive(Clone)]
+pub(crate) struct Prepared {
+    pub(crate) begin: Statement,
+    pub(crate) commit: Statement,
+    pub(crate) settle: Statement,
+    pub(crate) get: Statement,
+    pub(crate) scan: Statement,
+    pub(crate) scan_on: Statement,
+}
+
+/// What every statement that writes for a shard begins with: the shard's row, if this owner's number is still the last one. It is
+/// locked against a takeover until the end of the transaction.
+const FENCE: &str = "fence as (select id from {schema}.shard where id = $1 and number = $2 for share)";
+/// Ends the statement where the fence holds nobody. `$3` is the ownership in the log.
+const FENCED: &str = "when not exists (select from fence) then {schema}.refuse(case when exists (select from {schema}.shard where \
+                      id = $1 and generation > $3) then 'fenced' else 'moved' end)";
+
+/// The last statement of a unit. All that the runtime keeps of it is one round trip.
+const SETTLE: &str = "with {fence},
+    done as (insert into {schema}.done (shard, topic, partition, position, since)
+        select id, $4, $5, $6, $7 from fence where $4::text is not null on conflict do nothing returning 1),
+    once as (insert into {schema}.state (shard, key, value)
+        select id, $8, $9 from fence where $8::bytea is not null on conflict do nothing returning 1),
+    sets as (insert into {schema}.state (shard, key, value)
+        select fence.id, change.key, change.value from fence, unnest($10::bytea[], $11::bytea[]) as change (key, value)
+        on conflict (shard, key) do update set value = excluded.value),
+    removals as (delete from {schema}.state using fence where state.shard = fence.id and state.key = any ($12::bytea[])),
+    events as (insert into {schema}.outbox (topic, partition, at, key, headers, value)
+        select event.topic, event.partition, event.at, event.key, event.headers, event.value
+        from fence, unnest($13::text[], $14::integer[], $15::bigint[], $16::bytea[], $17::bytea[], $18::bytea[])
+        with ordinality as event (topic, partition, at, key, headers, value, place) order by event.place)
+select case {fenced}
+    when $4::text is not null and not exists (select from done) then {schema}.refuse('the record is done already')
+    when $8::bytea is not null and not exists (select from once) then {schema}.refuse('the event is known already')
+    when cardinality($13::text[]) = 0 then 0
+    else (select count(pg_notify('{schema}_outbox', '')) from {schema}.lease where sleeps) end";
+
+const GET: &str = "select value from {schema}.state where shard = $1 and key = $2";
+const SCAN: &str =
+    "select key, value from {schema}.state where shard = $1 and key >= $2 and key < $3 order by key limit $4";
+const SCAN_ON: &str = "select key, value from {schema}.state where shard = $1 and key >= $2 order by key limit $3";
+
+/// Takes a shard over. Answers its id, the new number, and who had it before.
+const TAKE: &str = "with before as (select owner from {schema}.shard where service = $1 and shard = $2)
+insert into {schema}.shard (service, shard, number, generation, owner) values ($1, $2, 1, $3, $4)
+on conflict (service, shard) do update
+    set number = shard.number + 1, generation = excluded.generation, owner = excluded.owner
+returning id, number, (select owner from before)";
+
+const PROGRESS: &str = "select topic, partition, progress from {schema}.progress where shard = $1";
+const DONE: &str = "select topic, partition, position, since from {schema}.done where shard = $1 \
+                    order by topic, partition, position";
+
+/// Keeps progress, and forgets the records that are done in it.
+const FOLD: &str = "with {fence},
+    kept as (insert into {schema}.progress (shard, topic, partition, progress)
+        select id, $4, $5, $6 from fence
+        on conflict (shard, topic, partition) do update set progress = excluded.progress),
+    folded as (delete from {schema}.done using fence where done.shard = fence.id and done.topic = $4 and done.partition = $5
+        and done.position < $7 and done.position <> all ($8::bigint[]))
+select case {fenced} else 0 end";
+
+/// Ends the connections of whoever owns a shard.
+const END_OWNER: &str = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() \
+                         and application_name = (select owner from {schema}.shard where service = $1 and shard = $2)";
+/// Ends the connections of a former owner that have stood still in a transaction: nobody waits for rows that they hold.
+const END_IDLE: &str = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 \
+                        and state like 'idle in transaction%' and state_change < now() - interval '1 second'";
+
+const SHARDS: &str = "select coalesce(max(shard) + 1, 0) from {schema}.shard where service = $1";
+const SHARD: &str = "select id from {schema}.shard where service = $1 and shard = $2";
+const ALL_SHARDS: &str = "select id, shard from {schema}.shard where service = $1";
+
+/// Takes a lease that is free or over, or keeps it.
+const HOLD: &str = "insert into {schema}.lease (name, holder, until, sleeps)
+values ($1, $2, now() + $3::bigint * interval '1 millisecond', $4)
+on conflict (name) do update set holder = excluded.holder, until = excluded.until, sleeps = excluded.sleeps
+where lease.holder = excluded.holder or lease.until < now() returning 1";
+/// The next rows, but those of keys of which one is parked.
+const ROWS: &str = "select id, uuid_send(event), topic, partition, at, key, headers, value from {schema}.outbox
+where parked is null and not exists (select from {schema}.outbox as first
+    where first.parked is not null and first.topic = outbox.topic and first.key is not distinct from outbox.key)
+order by id limit $1";
+const DELETE: &str = "delete from {schema}.outbox using unnest($1::bigint[], $2::bytea[]) as sent (id, event)
+where outbox.id = sent.id and uuid_send(outbox.event) = sent.event";
+const PARK: &str = "update {schema}.outbox set parked = $2 where id = $1";
+
+/// The relay's texts.
+#[derive(Debug, Clone)]
+pub(crate) struct RelayTexts {
+    pub(crate) hold: String,
+    pub(crate) rows: String,
+    pub(crate) delete: String,
+    pub(crate) park: String,
+}
+
+impl RelayTexts {
+    pub(crate) fn new(schema: &str) -> Self {
+        let text = |text: &str| text.replace("{schema}", schema);
+        Self { hold: text(HOLD), rows: text(ROWS), delete: text(DELETE), park: text(PARK) }
+    }
+}
+
+/// The texts, for the schema that is configured.
+#[derive(Debug, Clone)]
+pub(crate) struct Texts {
+    pub(crate) settle: String,
+    pub(crate) get: String,
+    pub(crate) scan: String,
+    pub(crate) scan_on: String,
+    pub(crate) take: String,
+    pub(crate) progress: String,
+    pub(crate) done: String,
+    pub(crate) fold: String,
+    pub(crate) end_owner: String,
+    pub(crate) end_idle: String,
+    pub(crate) shards: String,
+    pub(crate) shard: String,
+    pub(crate) all_shards: String,
+}
+
+impl Texts {
+    pub(crate) fn new(schema: &str) -> Self {
+        let text = |text: &str| text.replace("{fence}", FENCE).replace("{fenced}", FENCED).replace("{schema}", schema);
+        Self {
+            settle: text(SETTLE),
+            get: text(GET),
+            scan: text(SCAN),
+            scan_on: text(SCAN_ON),
+            take: text(TAKE),
+            progress: text(PROGRESS),
+            done: text(DONE),
+            fold: text(FOLD),
+            end_owner: text(END_OWNER),
+            end_idle: text(END_IDLE),
+            shards: text(SHARDS),
+            shard: text(SHARD),
+            all_shards: text(ALL_SHARDS),
+        }
+    }
+
+    /// Has a connection prepare those that units need.
+    pub(crate) async fn prepare(&self, client: &Client) -> Result<Prepared, Error> {
+        let units = try_join3(client.prepare("begin"), client.prepare("commit"), client.prepare(&self.settle));
+        let reads = try_join3(client.prepare(&self.get), client.prepare(&self.scan), client.prepare(&self.scan_on));
+        let ((begin, commit, settle), (get, scan, scan_on)) = try_join(units, reads).await?;
+        Ok(Prepared { begin, commit, settle, get, scan, scan_on })
+    }
+}
