@@ -16,7 +16,7 @@ struct Seam {
 const SEAMS: &[Seam] = &[
     Seam { crates: &["rdkafka", "rdkafka-sys"], homes: &["runtime/kafka"] },
     Seam { crates: &["libc"], homes: &["runtime/kafka/src/native"] },
-    Seam { crates: &["sqlx", "tokio-postgres", "postgres"], homes: &["runtime/postgres"] },
+    Seam { crates: &["sqlx", "tokio-postgres"], homes: &["runtime/postgres"] },
     // sled frees memory through crossbeam-epoch, which its adapter has to push.
     Seam { crates: &["sled", "crossbeam-epoch"], homes: &["runtime/embedded/src/store/sled"] },
     Seam { crates: &["fjall"], homes: &["runtime/embedded/src/store/fjall"] },

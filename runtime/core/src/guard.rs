@@ -81,6 +81,8 @@ enum Phase {
     Off,
     /// Not written yet.
     Away,
+    /// Being written.
+    Writing,
     /// Written, and not durable yet; and whether it is in the commit under way.
     Written {
         frozen: bool,
@@ -184,7 +186,7 @@ impl Guard {
     pub(crate) fn advise(&mut self, is_clean: bool, next: impl Fn(&TopicPartition) -> u64) -> Advice {
         match self.phase {
             Phase::Away => return Advice::Write(self.mark(None)),
-            Phase::Written { .. } | Phase::Removed => return Advice::Wait,
+            Phase::Writing | Phase::Written { .. } | Phase::Removed => return Advice::Wait,
             Phase::Off => return Advice::Any,
             Phase::Durable => {}
         }
@@ -240,6 +242,11 @@ impl Guard {
     /// The mark is to be removed: the shard goes.
     pub(crate) fn removes(&mut self) {
         self.is_removed = true;
+    }
+
+    /// The mark is being written.
+    pub(crate) fn writes(&mut self) {
+        self.phase = Phase::Writing;
     }
 
     /// The mark was written, or removed; where units commit by themselves, that is durable.

@@ -10,6 +10,7 @@
 pub mod code;
 pub mod codec;
 pub mod context;
+pub mod envelopes;
 pub mod event;
 pub mod failure;
 pub mod handler;

@@ -1,19 +1,17 @@
 //! Publishing from programs that are not handlers.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::code::{Code, Coded};
-use crate::emitted::{Emitted, Stamp};
+use crate::envelopes::Envelopes;
 use crate::event::Event;
 use crate::outputs::{Address, Outputs};
 use crate::partitioner::partition_for;
 use crate::ports::{Broker, Schemas};
 use crate::time::Timestamp;
 
-/// An event type that the publisher has written before.
-struct Known {
-    emitted: Emitted,
+/// Where events of one type go.
+struct Place {
     topic: u16,
     partitions: u32,
 }
@@ -24,9 +22,9 @@ struct Known {
 /// without a flush has published nothing since the last.
 pub struct Publisher {
     broker: Arc<dyn Broker>,
-    schemas: Option<Arc<dyn Schemas>>,
-    source: String,
-    known: Vec<Known>,
+    envelopes: Envelopes,
+    /// Of the event types that were declared, in the order of that.
+    places: Vec<Place>,
     topics: Vec<Arc<str>>,
     pending: Outputs,
     /// Spreads events without a key.
@@ -48,12 +46,13 @@ impl Publisher {
     /// A publisher that signs its events with `source`, a URI reference such as `/shop/ingest`.
     pub fn new(broker: Arc<dyn Broker>, source: impl Into<String>) -> Self {
         let pending = Outputs::new(Arc::default());
-        Self { broker, schemas: None, source: source.into(), known: Vec::new(), topics: Vec::new(), pending, next: 0 }
+        let envelopes = Envelopes::new(source);
+        Self { broker, envelopes, places: Vec::new(), topics: Vec::new(), pending, next: 0 }
     }
 
     /// The same publisher with a registry of schemas: what is declared from now on names its schema by an id of that.
     pub fn with_schemas(self, schemas: Arc<dyn Schemas>) -> Self {
-        Self { schemas: Some(schemas), ..self }
+        Self { envelopes: self.envelopes.with_schemas(schemas), ..self }
     }
 
     /// How many events wait for a flush.
@@ -74,17 +73,13 @@ impl Publisher {
             let message = format!("topic {}, which {} is published to, does not exist", E::TOPIC, E::NAME);
             Coded::new(Code::TOPIC_MISSING, message)
         })?;
-        let emitted = Emitted::open::<E>(&self.source)?;
-        if let Some(schemas) = &self.schemas {
-            emitted.find_id(E::TOPIC, &**schemas).await?;
-        }
+        self.envelopes.declare::<E>().await?;
         let place = self.topics.iter().position(|topic| **topic == *E::TOPIC).unwrap_or_else(|| {
             self.topics.push(E::TOPIC.into());
             self.topics.len() - 1
         });
         self.pending = std::mem::take(&mut self.pending).with_topics(self.topics.as_slice().into());
-        self.known.push(Known {
-            emitted,
+        self.places.push(Place {
             topic: u16::try_from(place).expect("a program publishes to fewer than 65,536 topics"),
             partitions: info.partitions,
         });
@@ -94,25 +89,15 @@ impl Publisher {
     /// Adds an event to those that wait for a flush.
     #[expect(clippy::needless_pass_by_value, reason = "a few references, made where they are passed")]
     pub fn publish<E: Event>(&mut self, publication: Publication<'_, E>) -> Result<(), Coded> {
-        let Publication { event, id, time } = publication;
-        let Some(known) = self.known.iter().find(|known| known.emitted.is::<E>()) else {
-            return Err(Coded::new(
-                Code::BAD_SERVICE,
-                format!("event {} is published without being declared", E::NAME),
-            ));
-        };
-        let key: Option<Cow<'_, [u8]>> = event.key();
-        let partition = if let Some(key) = &key {
-            partition_for(key, known.partitions)
+        let place = &self.places[self.envelopes.place::<E>()?];
+        let partition = if let Some(key) = publication.event.key() {
+            partition_for(&key, place.partitions)
         } else {
             self.next = self.next.wrapping_add(1);
-            self.next % known.partitions
+            self.next % place.partitions
         };
-        let address = Address { topic: known.topic, partition, timestamp: time };
-        let stamp = Stamp { id: id.as_bytes(), time: &time.to_string(), key: key.as_deref() };
-        known.emitted.write(event, stamp, address, |_| (), &mut self.pending).map_err(|error| {
-            Coded::new(Code::SCHEMA_MISMATCH, format!("event {} (id {id}) cannot be written: {error}", E::NAME))
-        })
+        let address = Address { topic: place.topic, partition, timestamp: publication.time };
+        self.envelopes.write(&publication, address, &mut self.pending)
     }
 
     /// Makes everything that waits durable, in one atomic act.

@@ -17,6 +17,8 @@ use crate::transaction::{Content, Transactions};
 
 /// The topic's only partition.
 const PARTITION: u32 = 0;
+/// Offsets from the end in which the last receipt is looked for first: each transaction takes two, one that was undone too.
+const LAST: u64 = 64;
 /// The only key there.
 const RECEIPT: &[u8] = b"receipt";
 
@@ -41,16 +43,24 @@ impl Shared {
         self.need(name)?;
         let cannot = |failure: Failure| failure.coded(format!("the end of {source} cannot be read"));
         let (start, end) = self.ask_offsets(&source).map_err(cannot)?;
-        let mut receipt = None;
-        if start < end {
-            let client = Arc::new(self.clients.reader(name, 1)?);
-            let deadline = self.clock.now() + PATIENCE;
-            changelog::read_whole(&client, &source, (start, end), &|| self.clock.now() < deadline, |changes| {
+        let (mut receipt, mut back) = (None, LAST);
+        if start == end {
+            return Ok(None);
+        }
+        let client = Arc::new(self.clients.reader(name, 1)?);
+        let deadline = self.clock.now() + PATIENCE;
+        loop {
+            // The topic is compacted now and then only, and what counts stands at its end.
+            let from = end.saturating_sub(back).max(start);
+            changelog::read_whole(&client, &source, (from, end), &|| self.clock.now() < deadline, |changes| {
                 receipt = changes.into_iter().next_back().map_or(receipt.take(), |change| change.value);
                 Ok(())
             })?;
+            if receipt.is_some() || from == start {
+                return Ok(receipt);
+            }
+            back *= 8;
         }
-        Ok(receipt)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A log with Postgres beside it: records and ownership come from the log, commits go to the database.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -70,7 +71,9 @@ impl Postgres {
 impl Broker for Postgres {
     fn join(&self, subscription: Subscription) -> Result<Member, Coded> {
         let group = Arc::clone(&subscription.group);
-        let name = format!("tidemill {group} {}", subscription.member);
+        // Unique, so that its connections are told from those of whoever was called so before.
+        let unique = RandomState::new().build_hasher().finish();
+        let name = format!("tidemill {group} {} {unique:016x}", subscription.member);
         let log = self.log.join(subscription)?.log;
         let pool = Rc::new(Pool::new(Arc::clone(&self.settings), shortened(&name), Arc::clone(&self.clock)));
         Ok(Member { log, commits: Committing::Unit(Rc::new(Commits::new(group, pool))) })

@@ -10,10 +10,12 @@ use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{Answer, CommitBatch, Generation, ShardCommit, UnitCommit, UnitTransaction};
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
+use tokio::sync::Mutex;
 use tokio_postgres::{Client, Error, Row};
 
+use crate::connection::{Values, connect, waits_for_disk};
 use crate::failure::{Kind, answer, coded, kind};
-use crate::pool::{Lent, Pool};
+use crate::pool::{PAUSE, Pool};
 use crate::transaction::Transaction;
 
 /// A shard that this worker has taken.
@@ -42,14 +44,13 @@ pub(crate) struct Commits {
     group: Arc<str>,
     pool: Rc<Pool>,
     owned: RefCell<BTreeMap<u32, Owned>>,
-    /// The connection that shards are taken by, one statement behind the other: what nobody waits for any more is over before the
-    /// next one.
-    taker: RefCell<Option<Rc<Lent>>>,
+    /// The connection that shards are taken by, one after the other: what nobody waits for any more is over before the next one.
+    taker: Mutex<Option<Client>>,
 }
 
 impl Commits {
     pub(crate) fn new(group: Arc<str>, pool: Rc<Pool>) -> Self {
-        Self { group, pool, owned: RefCell::default(), taker: RefCell::default() }
+        Self { group, pool, owned: RefCell::default(), taker: Mutex::default() }
     }
 
     /// The shard as this ownership has taken it.
@@ -61,28 +62,26 @@ impl Commits {
         })
     }
 
-    async fn taker(&self) -> Result<Rc<Lent>, Coded> {
-        let known = self.taker.borrow().as_ref().filter(|lent| !lent.client.is_closed()).map(Rc::clone);
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let lent = Rc::new(self.pool.take().await?);
-        let milliseconds = self.pool.settings.lock_timeout.as_millis();
-        let set = lent.client.batch_execute(&format!("set lock_timeout = {milliseconds}")).await;
+    /// Opens the connection that shards are taken by.
+    async fn open_taker(&self) -> Result<Client, Coded> {
+        let settings = &self.pool.settings;
+        let (client, _) = connect(settings, &self.pool.name).await?;
+        let set = client.batch_execute(&format!("set lock_timeout = {}", settings.lock_timeout.as_millis())).await;
         set.map_err(|error| coded(&error, "a connection cannot be prepared"))?;
-        *self.taker.borrow_mut() = Some(Rc::clone(&lent));
-        Ok(lent)
+        waits_for_disk(&client).await?;
+        Ok(client)
     }
 
     /// Takes a shard: from then on, nobody who took it before commits.
     async fn take(&self, client: &Client, shard: u32, generation: Generation) -> Result<Owned, Error> {
         let (number, generation) = (partition_number(shard), signed(generation.0));
         loop {
-            let values: crate::connection::Values<'_> = &[&&*self.group, &number, &generation, &self.pool.name];
+            let values: Values<'_> = &[&&*self.group, &number, &generation, &self.pool.name];
             let row = match client.query_one(&self.pool.texts.take, values).await {
                 // A former owner is in the middle of a commit, and does not come to its end.
-                Err(error) if kind(&error) == Kind::Conflict => {
-                    client.execute(&self.pool.texts.end_owner, &[&&*self.group, &number]).await?;
+                Err(error) if kind(&error) == Kind::Busy => {
+                    let values: Values<'_> = &[&&*self.group, &number, &self.pool.name];
+                    client.execute(&self.pool.texts.end_owner, values).await?;
                     continue;
                 }
                 row => row?,
@@ -102,13 +101,17 @@ impl Commits {
         generation: Generation,
         partitions: &[TopicPartition],
     ) -> Result<Vec<Option<Progress>>, Coded> {
-        let taker = self.taker().await?;
+        let mut taker = self.taker.lock().await;
+        if taker.as_ref().is_none_or(Client::is_closed) {
+            *taker = Some(self.open_taker().await?);
+        }
+        let client = taker.as_ref().expect("it was opened");
         let failed = |error: Error| coded(&error, &format!("shard {shard} of {} cannot be taken", self.group));
-        let owned = self.take(&taker.client, shard, generation).await.map_err(failed)?;
+        let owned = self.take(client, shard, generation).await.map_err(failed)?;
         let texts = &self.pool.texts;
         // Statements of their own, behind the one that took the shard: they see all that was committed before.
-        let progress = taker.client.query(&texts.progress, &[&owned.id]).await.map_err(failed)?;
-        let done = taker.client.query(&texts.done, &[&owned.id]).await.map_err(failed)?;
+        let progress = client.query(&texts.progress, &[&owned.id]).await.map_err(failed)?;
+        let done = client.query(&texts.done, &[&owned.id]).await.map_err(failed)?;
         let found = found(&progress, &done).ok_or_else(|| {
             let message = format!("the progress of shard {shard} of {} cannot be read", self.group);
             Coded::new(Code::STATE_UNREADABLE, message)
@@ -127,7 +130,7 @@ impl Commits {
             progress.encode(&mut encoded);
             let undone: Vec<i64> = progress.undone_offsets().map(signed).collect();
             let (number, next) = (partition_number(partition.partition), signed(progress.next()));
-            let values: crate::connection::Values<'_> =
+            let values: Values<'_> =
                 &[&owned.id, &owned.number, &owned.generation, &&*partition.topic, &number, &encoded, &next, &undone];
             client.query_one(&fold, values).await.map_err(|error| answer(&error))?;
         }
@@ -162,8 +165,11 @@ impl UnitCommit for Commits {
     ) -> Result<Vec<Option<Progress>>, Coded> {
         loop {
             match self.load_once(shard, generation, &partitions).await {
-                // The pool waits until there is somebody again.
-                Err(cause) if cause.code == Code::DATABASE_UNREACHABLE => drop(self.taker.take()),
+                // Tried until somebody answers, or nobody waits any more.
+                Err(cause) if cause.code == Code::DATABASE_UNREACHABLE => {
+                    tracing::debug!(%cause, shard, "the shard cannot be taken yet");
+                    self.pool.clock.sleep(PAUSE).await;
+                }
                 loaded => return loaded,
             }
         }

@@ -73,6 +73,13 @@ fn not_let_in(settings: &Settings, error: &Error) -> Coded {
     Coded::new(code, format!("the database at {} does not let us in: {}", settings.address(), words(error)))
 }
 
+/// What is answered has to be there after a crash of the database too, whatever is usual for this user: it is not sent or done again.
+pub(crate) async fn waits_for_disk(client: &Client) -> Result<(), Coded> {
+    const SET: &str =
+        "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
+    client.batch_execute(SET).await.map_err(|error| coded(&error, "a connection cannot be prepared"))
+}
+
 /// A connection of a worker.
 pub(crate) struct Connection {
     pub(crate) client: Client,
@@ -91,6 +98,7 @@ impl Connection {
         let idle = settings.idle_timeout.as_millis();
         let set = format!("set idle_in_transaction_session_timeout = {idle}");
         client.batch_execute(&set).await.map_err(|error| coded(&error, "a connection cannot be prepared"))?;
+        waits_for_disk(&client).await?;
         let prepared = texts.prepare(&client).await;
         let prepared = prepared.map_err(|error| coded(&error, "the runtime's statements cannot be prepared"))?;
         let (is_open, waits) = (Cell::new(false), Cell::new(false));
@@ -108,16 +116,21 @@ impl Connection {
         Ok(statement)
     }
 
-    /// Undoes what is open, however far it is. Tells whether the connection can be used again.
+    pub(crate) fn forget_statements(&self) {
+        self.statements.borrow_mut().clear();
+    }
+
+    /// Undoes what is open, however far it is. Answers the connection where it can be used again.
     pub(crate) async fn undo(self) -> Option<Self> {
-        if self.waits.get() {
-            // Whoever waits for a row does so until it is told not to.
+        let is_cancelled = self.waits.get();
+        if is_cancelled {
+            // Whoever waits for a row does so until it is told not to. That may reach the server late, and hit what comes next there, so
+            // nothing does.
             let cancelled = self.client.cancel_token().cancel_query(NoTls).await;
             cancelled.ok()?;
         }
         self.client.batch_execute("rollback").await.ok()?;
-        self.waits.set(false);
         self.is_open.set(false);
-        Some(self)
+        (!is_cancelled).then_some(self)
     }
 }

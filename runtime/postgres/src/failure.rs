@@ -25,12 +25,18 @@ pub(crate) enum Kind {
     ReadOnly,
     /// Other transactions were in the way. Again, it may go through.
     Conflict,
+    /// It took too long, most often because somebody else holds what it needs.
+    Busy,
+    /// What was prepared does not fit the tables any more.
+    Stale,
     /// The transaction cannot go on, since a statement before had failed.
     Aborted,
     /// A statement of the runtime's said no.
     Refused,
-    /// What was sent does not fit.
+    /// What was sent does not fit, and never will.
     Unfit,
+    /// Anything else: the server's own matter.
+    Other,
 }
 
 pub(crate) fn kind(error: &Error) -> Kind {
@@ -40,15 +46,24 @@ pub(crate) fn kind(error: &Error) -> Kind {
     };
     match state.code() {
         REFUSED => Kind::Refused,
-        "40001" | "40P01" | "55P03" | "57014" => Kind::Conflict,
+        "40001" | "40P01" => Kind::Conflict,
+        "55P03" | "57014" => Kind::Busy,
+        "0A000" | "26000" => Kind::Stale,
         "25P02" => Kind::Aborted,
         "25006" => Kind::ReadOnly,
         "28000" | "28P01" | "3D000" | "42501" => Kind::Denied,
         // Shutting down, starting up, too many connections, ended by an operator or for standing still.
         code if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") => Kind::Away,
         "25P03" => Kind::Away,
-        _ => Kind::Unfit,
+        code if is_unfit(code) => Kind::Unfit,
+        _ => Kind::Other,
     }
+}
+
+/// Whether a code says that what was asked for is wrong: a value that does not fit, a broken constraint, a mistake in the statement, or
+/// more than the server can do at once.
+fn is_unfit(code: &str) -> bool {
+    ["21", "22", "23", "42", "44", "54"].iter().any(|class| code.starts_with(class))
 }
 
 fn is_io(error: &Error) -> bool {
@@ -65,6 +80,8 @@ fn is_io(error: &Error) -> bool {
 /// The error in words: what the server said, and nothing of what was sent.
 pub(crate) fn words(error: &Error) -> String {
     match error.as_db_error() {
+        // The server quotes the value.
+        Some(said) if said.code().code().starts_with("22") => format!("a value does not fit ({})", said.code().code()),
         Some(said) => format!("{} ({})", said.message(), said.code().code()),
         None => error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}")),
     }
@@ -81,17 +98,20 @@ pub(crate) fn coded(error: &Error, what: &str) -> Coded {
         Kind::Unfit if matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)) => {
             Code::DATABASE_OUTDATED
         }
-        Kind::Conflict | Kind::Aborted | Kind::Refused | Kind::Unfit => Code::BACKEND_FAILED,
+        Kind::Conflict | Kind::Busy | Kind::Stale | Kind::Aborted | Kind::Refused | Kind::Unfit | Kind::Other => {
+            Code::BACKEND_FAILED
+        }
     };
     Coded::new(code, format!("{what}: {}", words(error)))
 }
 
-/// Which database this is: another one after it was made again, and after it was restored to a time before or was followed by a copy.
-pub(crate) async fn identity(client: &Client) -> Result<String, Coded> {
-    const IDENTITY: &str = "select system_identifier::text || '.' || timeline_id::text || '.' || \
-                            (select oid::text from pg_database where datname = current_database()) \
-                            from pg_control_system(), pg_control_checkpoint()";
-    let row = client.query_one(IDENTITY, &[]).await;
+/// Which tables these are: others after the database was made again, or was restored to a time before, or was followed by a copy. The
+/// timeline is that of what is written now; the last checkpoint may still be of the one before.
+pub(crate) async fn identity(client: &Client, schema: &str) -> Result<String, Coded> {
+    const IDENTITY: &str = "select system_identifier::text || '.' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || \
+                            '.' || (select oid::text from pg_database where datname = current_database()) || '.' || $1 \
+                            from pg_control_system()";
+    let row = client.query_one(IDENTITY, &[&schema]).await;
     Ok(row.map_err(|error| coded(&error, "the database does not say which it is"))?.get(0))
 }
 
@@ -100,14 +120,14 @@ pub(crate) fn answer(error: &Error) -> Answer {
     let cause = coded(error, "the database did not commit");
     match kind(error) {
         Kind::Away => Answer::Unknown(cause),
-        Kind::Conflict => Answer::NotCommitted(cause),
+        Kind::Conflict | Kind::Busy | Kind::Stale | Kind::Denied | Kind::ReadOnly | Kind::Other => {
+            Answer::NotCommitted(cause)
+        }
         Kind::Refused => match error.as_db_error().map(tokio_postgres::error::DbError::message) {
             Some(FENCED) => Answer::Fenced(cause),
             Some(MOVED) => Answer::Unknown(cause),
             _ => Answer::NotCommitted(cause),
         },
-        Kind::Denied | Kind::ReadOnly | Kind::Aborted | Kind::Unfit => {
-            Answer::Refused(Coded::new(Code::EFFECTS_REFUSED, cause.message))
-        }
+        Kind::Aborted | Kind::Unfit => Answer::Refused(Coded::new(Code::EFFECTS_REFUSED, cause.message)),
     }
 }

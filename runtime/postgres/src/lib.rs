@@ -8,6 +8,7 @@ mod commits;
 mod connection;
 mod failure;
 mod migrations;
+mod outbox;
 mod pool;
 mod receipt;
 mod relay;
@@ -19,6 +20,7 @@ mod transaction;
 
 pub use broker::Postgres;
 pub use migrations::{Version, check, migrate};
+pub use outbox::Outbox;
 pub use relay::{Relay, RelaySettings};
 pub use settings::Settings;
 pub use sql::{Sql, SqlContext, failed};

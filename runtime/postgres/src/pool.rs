@@ -15,7 +15,7 @@ use crate::settings::Settings;
 use crate::statements::Texts;
 
 /// How long to wait before a database is tried again that does not answer.
-const PAUSE: Duration = Duration::from_millis(200);
+pub(crate) const PAUSE: Duration = Duration::from_millis(200);
 
 /// Connections that are free, the last one that was given back first.
 #[derive(Default)]
@@ -40,7 +40,7 @@ pub(crate) struct Pool {
     pub(crate) texts: Texts,
     /// What its connections are called in the database.
     pub(crate) name: String,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     free: Arc<Semaphore>,
     idle: Arc<Idle>,
     /// Whether it was said that the database does not answer.

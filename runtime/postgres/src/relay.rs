@@ -18,7 +18,7 @@ use tidemill_core::ports::{Answer, Broker, Clock, Sender};
 use tidemill_core::time::Timestamp;
 use tokio_postgres::{Client, Error, Row};
 
-use crate::connection::{Wake, listen};
+use crate::connection::{Wake, listen, waits_for_disk};
 use crate::failure::{coded, identity};
 use crate::receipt::Receipt;
 use crate::settings::Settings;
@@ -26,6 +26,8 @@ use crate::statements::RelayTexts;
 
 /// Rows of one publish, at the most.
 const ROWS: usize = 2_000;
+/// Bytes of their values: the row that goes beyond is the last.
+const BYTES: i64 = 8 * 1024 * 1024;
 /// How long the relay sleeps where nobody wakes it.
 const POLL: Duration = Duration::from_millis(250);
 /// How long it waits before it tries again what failed.
@@ -53,7 +55,7 @@ pub struct Relay {
     settings: RelaySettings,
     clock: Arc<dyn Clock>,
     /// How many partitions each topic has that was met.
-    partitions: BTreeMap<String, Option<u32>>,
+    partitions: BTreeMap<String, u32>,
     /// Rows of the next publish, at the most: fewer while one is looked for that is refused.
     rows: usize,
     sent: u64,
@@ -121,17 +123,25 @@ impl Relay {
     /// Relays until `stopped`. Databases and logs that do not answer are tried until they do.
     pub async fn run(&mut self, stopped: impl Future<Output = ()>) -> Result<(), Coded> {
         let mut stopped = std::pin::pin!(stopped);
-        let mut is_known = false;
+        let mut told = None;
         loop {
             let answer = match select(std::pin::pin!(self.relay()), stopped.as_mut()).await {
                 Either::Left((answer, _)) => answer,
                 Either::Right(_) => return Ok(()),
             };
             let Err(cause) = answer;
-            if !matches!(cause.code, Code::DATABASE_UNREACHABLE | Code::BROKER_UNREACHABLE) {
+            let may_pass = [
+                Code::DATABASE_UNREACHABLE,
+                Code::BROKER_UNREACHABLE,
+                Code::DATABASE_READ_ONLY,
+                // Other transactions were in the way, or the server had a trouble of its own.
+                Code::BACKEND_FAILED,
+            ];
+            if !may_pass.contains(&cause.code) {
                 return Err(cause);
             }
-            if !std::mem::replace(&mut is_known, true) {
+            // Once for each time that it stands still.
+            if told.replace(self.sent) != Some(self.sent) {
                 tracing::warn!(%cause, "the relay cannot go on; it tries until it can");
             }
             let pause = self.clock.sleep(PAUSE);
@@ -146,7 +156,8 @@ impl Relay {
         let (client, wake) = listen(&self.database, &self.settings.holder).await?;
         let listen = format!("listen {}_outbox", self.database.schema);
         client.batch_execute(&listen).await.map_err(failed)?;
-        self.here = identity(&client).await?;
+        waits_for_disk(&client).await?;
+        self.here = identity(&client, &self.database.schema).await?;
         loop {
             while !self.hold(&client, false).await? {
                 self.clock.sleep(self.settings.lease / RENEW).await;
@@ -158,16 +169,23 @@ impl Relay {
 
     /// Sends for as long as the lease and the name are held.
     async fn work(&mut self, client: &Client, wake: &Wake) -> Result<(), Coded> {
-        let mut renewed = self.clock.now();
+        let (mut renewed, mut sleeps) = (self.clock.now(), false);
         loop {
             match self.turn(client).await? {
+                Turn::Moved if sleeps => {
+                    // Nobody needs to wake it for as long as there is something to do.
+                    if !self.hold(client, false).await? {
+                        return Ok(());
+                    }
+                    (renewed, sleeps) = (self.clock.now(), false);
+                }
                 Turn::Moved => {}
                 Turn::Lost => return Ok(()),
                 Turn::Empty => {
                     if !self.hold(client, true).await? {
                         return Ok(());
                     }
-                    renewed = self.clock.now();
+                    (renewed, sleeps) = (self.clock.now(), true);
                     // What came before it said that it sleeps woke nobody.
                     if self.turn(client).await? == Turn::Empty {
                         let _ = select(std::pin::pin!(wake.wait()), self.clock.sleep(POLL)).await;
@@ -220,7 +238,7 @@ impl Relay {
     /// Sends the next rows.
     async fn turn(&mut self, client: &Client) -> Result<Turn, Coded> {
         let limit = i64::try_from(self.rows).unwrap_or(i64::MAX);
-        let rows = client.query(&self.texts.rows, &[&limit]).await.map_err(failed)?;
+        let rows = client.query(&self.texts.rows, &[&limit, &BYTES]).await.map_err(failed)?;
         let waiting: Vec<Waiting> = rows.iter().map(Waiting::of).collect();
         if waiting.is_empty() {
             return Ok(Turn::Empty);
@@ -252,6 +270,9 @@ impl Relay {
             }
             Answer::NotCommitted(cause) | Answer::Unknown(cause) => {
                 tracing::debug!(%cause, "rows were not sent, or nobody knows");
+                // Perhaps they are too many for the time that one publish may take, or a topic is not what it was.
+                self.rows = (waiting.len() / 2).max(1);
+                self.partitions.clear();
                 self.clock.sleep(PAUSE).await;
                 Ok(Turn::Lost)
             }
@@ -274,10 +295,18 @@ impl Relay {
                 return Ok(Err((row.id, format!("topic {} does not exist", row.topic))));
             };
             let partition = match row.partition.map(u32::try_from) {
+                Some(Ok(partition)) if partition >= partitions && self.partitions.remove(&row.topic).is_some() => {
+                    // There may be more of them by now.
+                    let partitions = self.partitions(&row.topic).await?;
+                    if partitions.is_none_or(|partitions| partition >= partitions) {
+                        return Ok(Err((row.id, format!("topic {} has no partition {partition}", row.topic))));
+                    }
+                    partition
+                }
                 // Without a key, by chance.
                 None => partition_for(row.key.as_deref().unwrap_or(&row.event), partitions),
                 Some(Ok(partition)) if partition < partitions => partition,
-                Some(_) => return Ok(Err((row.id, format!("topic {} has {partitions} partitions", row.topic)))),
+                Some(_) => return Ok(Err((row.id, format!("no topic has partition {:?}", row.partition)))),
             };
             let place = topics.binary_search_by(|topic| (**topic).cmp(&row.topic)).expect("every topic is there");
             let topic = u16::try_from(place).expect("no more topics than rows");
@@ -289,11 +318,11 @@ impl Relay {
     }
 
     async fn partitions(&mut self, topic: &str) -> Result<Option<u32>, Coded> {
-        if let Some(Some(known)) = self.partitions.get(topic) {
+        if let Some(known) = self.partitions.get(topic) {
             return Ok(Some(*known));
         }
         let found = self.log.topics().describe(topic).await?.map(|info| info.partitions);
-        self.partitions.insert(topic.to_owned(), found);
+        self.partitions.extend(found.map(|partitions| (topic.to_owned(), partitions)));
         Ok(found)
     }
 }

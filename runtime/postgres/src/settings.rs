@@ -6,17 +6,23 @@ use std::time::Duration;
 use tidemill_core::code::{Code, Coded};
 use tokio_postgres::Config;
 
+/// How long a database may be silent.
+const SILENCE: Duration = Duration::from_secs(20);
+/// A channel is named after the schema.
+const LONGEST_SCHEMA: usize = 50;
+
 /// The database, and what the runtime may do with it.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub(crate) config: Config,
     /// The schema that the runtime's tables lie in.
     pub(crate) schema: String,
-    /// Connections of each worker: as many units commit at the same time.
+    /// Connections of each worker, beside one by which it takes shards: as many units commit at the same time.
     pub connections: usize,
     /// How long a takeover waits for a former owner's commits, before it ends that one's connections.
     pub lock_timeout: Duration,
-    /// How long a transaction may stand still before the server ends it: whoever hangs must not hold rows for ever.
+    /// How long a transaction may stand still before the server ends it: whoever hangs must not hold rows for ever. Longer than a
+    /// handler may take, which may wait for something else in the middle of its transaction.
     pub idle_timeout: Duration,
 }
 
@@ -24,16 +30,26 @@ impl Settings {
     /// The database of this URL (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`), with the tables in this schema. An error never holds
     /// the URL, as a password is in it.
     pub fn new(url: &str, schema: &str) -> Result<Self, Coded> {
-        let config = Config::from_str(url).map_err(|error| {
+        let mut config = Config::from_str(url).map_err(|error| {
             let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             Coded::new(Code::BAD_VALUE, format!("the URL of the database cannot be read: {cause}"))
         })?;
         let is_plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+        // A database that vanished without a word has to be noticed.
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(SILENCE);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(SILENCE);
+        }
+        config.keepalives_idle(SILENCE);
         if schema.is_empty()
+            || schema.len() > LONGEST_SCHEMA
             || schema.starts_with(|first: char| first.is_ascii_digit())
             || !schema.chars().all(is_plain)
         {
-            let message = format!("{schema:?} cannot name a schema here: small letters, digits and _ can");
+            let message =
+                format!("{schema:?} cannot name a schema here: up to {LONGEST_SCHEMA} small letters, digits and _ can");
             return Err(Coded::new(Code::BAD_VALUE, message));
         }
         Ok(Self {
@@ -41,7 +57,7 @@ impl Settings {
             schema: schema.to_owned(),
             connections: 16,
             lock_timeout: Duration::from_secs(1),
-            idle_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_mins(1),
         })
     }
 

@@ -6,7 +6,7 @@ use tidemill_core::handler::HandlerError;
 use tokio_postgres::{Error, Row};
 
 use crate::connection::Values;
-use crate::failure::{Kind, coded, kind, words};
+use crate::failure::{Kind, kind, words};
 use crate::transaction::{Transaction, Within};
 
 /// SQL in the transaction of a unit.
@@ -38,9 +38,8 @@ pub struct Sql<'u> {
 /// What a handler's statement failed with: for good where the database says that what was asked for is wrong (a broken constraint, a
 /// value that does not fit, a mistake in the statement), else for a while.
 pub fn failed(error: &Error) -> HandlerError {
-    let class = error.code().map_or("", |state| &state.code()[..2]);
-    match class {
-        "21" | "22" | "23" | "42" | "44" => HandlerError::permanent(words(error)),
+    match kind(error) {
+        Kind::Unfit => HandlerError::permanent(words(error)),
         _ => HandlerError::transient(words(error)),
     }
 }
@@ -48,10 +47,6 @@ pub fn failed(error: &Error) -> HandlerError {
 fn not_done(within: Within) -> HandlerError {
     match within {
         Within::NoConnection(cause) => HandlerError::fatal(cause),
-        // Whatever the handler makes of it, the transaction cannot go on.
-        Within::Failed(error) if matches!(kind(&error), Kind::Away | Kind::Conflict) => {
-            HandlerError::fatal(coded(&error, "the transaction cannot go on"))
-        }
         Within::Failed(error) => failed(&error),
     }
 }
@@ -59,6 +54,7 @@ fn not_done(within: Within) -> HandlerError {
 impl Sql<'_> {
     /// Runs a statement, and tells how many rows it touched.
     pub async fn execute(&mut self, text: &str, values: Values<'_>) -> Result<u64, HandlerError> {
+        self.transaction.open().await.map_err(not_done)?;
         let done = self.transaction.within(|connection| async move {
             let statement = connection.statement(text).await?;
             connection.client.execute(&statement, values).await
@@ -68,6 +64,7 @@ impl Sql<'_> {
 
     /// Runs a statement, and returns its rows.
     pub async fn query(&mut self, text: &str, values: Values<'_>) -> Result<Vec<Row>, HandlerError> {
+        self.transaction.open().await.map_err(not_done)?;
         let rows = self.transaction.within(|connection| async move {
             let statement = connection.statement(text).await?;
             connection.client.query(&statement, values).await

@@ -67,11 +67,12 @@ const FOLD: &str = "with {fence},
 select case {fenced} else 0 end";
 
 /// Ends the connections of whoever owns a shard.
-const END_OWNER: &str = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() \
-                         and application_name = (select owner from {schema}.shard where service = $1 and shard = $2)";
+const END_OWNER: &str = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() \
+                         and application_name = (select owner from {schema}.shard where service = $1 and shard = $2) \
+                         and application_name <> $3";
 /// Ends the connections of a former owner that have stood still in a transaction: nobody waits for rows that they hold.
-const END_IDLE: &str = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 \
-                        and state like 'idle in transaction%' and state_change < now() - interval '1 second'";
+const END_IDLE: &str = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() \
+                        and application_name = $1 and state like 'idle in transaction%' and state_change < now() - interval '1 second'";
 
 const SHARDS: &str = "select coalesce(max(shard) + 1, 0) from {schema}.shard where service = $1";
 const SHARD: &str = "select id from {schema}.shard where service = $1 and shard = $2";
@@ -83,13 +84,25 @@ values ($1, $2, now() + $3::bigint * interval '1 millisecond', $4)
 on conflict (name) do update set holder = excluded.holder, until = excluded.until, sleeps = excluded.sleeps
 where lease.holder = excluded.holder or lease.until < now() returning 1";
 /// The next rows, but those of keys of which one is parked.
-const ROWS: &str = "select id, uuid_send(event), topic, partition, at, key, headers, value from {schema}.outbox
-where parked is null and not exists (select from {schema}.outbox as first
-    where first.parked is not null and first.topic = outbox.topic and first.key is not distinct from outbox.key)
-order by id limit $1";
+const ROWS: &str = "with next as (select * from {schema}.outbox
+    where parked is null and not exists (select from {schema}.outbox as first
+        where first.parked is not null and first.topic = outbox.topic and first.key = outbox.key)
+    order by id limit $1),
+sized as (select *, sum(coalesce(octet_length(value), 0)) over (order by id) - coalesce(octet_length(value), 0) as before from next)
+select id, uuid_send(event), topic, partition, at, key, headers, value from sized where before < $2::bigint order by id";
 const DELETE: &str = "delete from {schema}.outbox using unnest($1::bigint[], $2::bytea[]) as sent (id, event)
 where outbox.id = sent.id and uuid_send(outbox.event) = sent.event";
 const PARK: &str = "update {schema}.outbox set parked = $2 where id = $1";
+
+/// Puts one row into the outbox, and wakes a relay that sleeps.
+const ADD: &str =
+    "with added as (insert into {schema}.outbox (topic, at, key, headers, value) values ($1, $2, $3, $4, $5))
+select pg_notify('{schema}_outbox', '') from {schema}.lease where sleeps";
+
+/// The text that puts an event into the outbox.
+pub(crate) fn add_text(schema: &str) -> String {
+    ADD.replace("{schema}", schema)
+}
 
 /// The relay's texts.
 #[derive(Debug, Clone)]

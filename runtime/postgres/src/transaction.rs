@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::join;
-use tidemill_core::code::Coded;
+use futures_util::future::{join, poll_immediate};
+use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{Answer, Entry, KeyRange, UnitEffects, UnitTransaction};
 use tokio_postgres::{Error, Row};
 
@@ -33,15 +33,31 @@ impl Transaction {
         Self { pool, owned, lent: None, broken: RefCell::default() }
     }
 
-    /// Does something in the transaction, which is opened by the same round trip where it is not open yet.
+    /// Opens the transaction, and waits until it is open: what changes anything must not go out behind a beginning that may fail.
+    pub(crate) async fn open(&mut self) -> Result<(), Within> {
+        let is_open = self.lent.as_ref().is_some_and(|lent| lent.is_open.get());
+        if is_open { Ok(()) } else { self.within(|_| std::future::ready(Ok(()))).await }
+    }
+
+    /// Takes a connection where there is none yet. A handler that is given up meanwhile is not at fault.
+    async fn connected(&mut self) -> Result<(), Within> {
+        if self.lent.is_none() {
+            let waits = Coded::new(Code::DATABASE_UNREACHABLE, "no connection to the database came free");
+            *self.broken.borrow_mut() = Some(waits);
+            self.lent = Some(self.pool.take().await.map_err(Within::NoConnection)?);
+            *self.broken.borrow_mut() = None;
+        }
+        Ok(())
+    }
+
+    /// Does something in the transaction, which is opened by the same round trip where it is not open yet: so it only reads, or
+    /// [`open`](Self::open) was called before.
     pub(crate) async fn within<'t, T, F>(&'t mut self, act: impl FnOnce(&'t Connection) -> F) -> Result<T, Within>
     where
         F: Future<Output = Result<T, Error>> + 't,
         T: 't,
     {
-        if self.lent.is_none() {
-            self.lent = Some(self.pool.take().await.map_err(Within::NoConnection)?);
-        }
+        self.connected().await?;
         let connection: &Connection = self.lent.as_ref().expect("it was taken");
         let is_first = !connection.is_open.replace(true);
         connection.waits.set(true);
@@ -54,7 +70,10 @@ impl Transaction {
         };
         connection.waits.set(false);
         answer.map_err(|error| {
-            if matches!(kind(&error), Kind::Away | Kind::Conflict) {
+            if kind(&error) == Kind::Stale {
+                connection.forget_statements();
+            }
+            if matches!(kind(&error), Kind::Away | Kind::Conflict | Kind::Stale) {
                 *self.broken.borrow_mut() = Some(coded(&error, "the transaction cannot go on"));
             }
             Within::Failed(error)
@@ -143,17 +162,21 @@ impl UnitTransaction for Transaction {
         let values = settled.values(&self.owned);
         let Connection { client, prepared, is_open, waits, .. } = connection;
         waits.set(true);
-        let settle = client.query_one(&prepared.settle, &values);
+        let mut settle = std::pin::pin!(client.query_one(&prepared.settle, &values));
+        // What cannot be sent fails at once, and nothing may commit behind it.
+        if let Some(Err(error)) = poll_immediate(settle.as_mut()).await {
+            return answer(&error);
+        }
         // Where nothing was done before, the statement is a transaction of its own. Else its end goes out with it: behind a statement
         // that failed, it undoes everything.
         let answers = if is_open.get() {
             let (settled, ended) = join(settle, client.execute(&prepared.commit, &[])).await;
+            is_open.set(ended.is_err());
             settled.map(drop).and(ended.map(drop))
         } else {
             settle.await.map(drop)
         };
         waits.set(false);
-        is_open.set(false);
         let Err(error) = answers else { return Answer::Committed };
         match (answer(&error), self.broken.take()) {
             // A handler went on after its statement had been in the way of another.

@@ -60,6 +60,7 @@ impl Shard {
             }
         };
         *budget = 0;
+        self.guard.writes();
         self.write_mark(cx, gathered, Some(mark))?;
         Ok(true)
     }

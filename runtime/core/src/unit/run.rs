@@ -75,14 +75,15 @@ async fn handle(unit: &mut Unit) -> Outcome {
             }
             // The database asked for another try: no fault of the handler, no attempt spent.
             Ok(Answer::NotCommitted(cause)) => {
-                refusals += 1;
+                // Where it does not answer, it is waited for.
+                refusals += u32::from(cause.code != Code::DATABASE_UNREACHABLE);
                 if refusals >= COMMIT_RETRY.attempts {
                     return Outcome::Stop(cause);
                 }
                 unit.attempt -= 1;
                 let env = &unit.home.env;
                 env.observer.commit_failed(&cause, "the unit runs again");
-                env.clock.sleep(COMMIT_RETRY.delay(refusals, &*env.random)).await;
+                env.clock.sleep(COMMIT_RETRY.delay(refusals.max(1), &*env.random)).await;
                 continue;
             }
             Ok(Answer::Refused(cause)) => Failure::Refused(cause),

@@ -288,6 +288,11 @@ impl Worker {
                 Ok(loaded) => self.start_shard(shard, loaded)?,
                 // The ownership ended while it was read; the log will say so.
                 Err(cause) if cause.code == Code::FENCED => drop(self.ownership.loading.remove(&shard)),
+                // Read again: the adapter waits until the database answers.
+                Err(cause) if cause.code == Code::DATABASE_UNREACHABLE => {
+                    self.ownership.loading.remove(&shard);
+                    self.load(shard);
+                }
                 Err(cause) => return Err(cause),
             }
         }

@@ -13,7 +13,7 @@ create table {schema}.shard (
 
 -- How far a shard is in each partition, as of the last fold.
 create table {schema}.progress (
-    shard bigint not null references {schema}.shard,
+    shard bigint not null,
     topic text not null,
     partition integer not null,
     progress bytea not null,
@@ -22,7 +22,7 @@ create table {schema}.progress (
 
 -- Records that are done since then.
 create table {schema}.done (
-    shard bigint not null references {schema}.shard,
+    shard bigint not null,
     topic text not null,
     partition integer not null,
     position bigint not null,
@@ -32,7 +32,7 @@ create table {schema}.done (
 );
 
 create table {schema}.state (
-    shard bigint not null references {schema}.shard,
+    shard bigint not null,
     key bytea not null,
     value bytea not null,
     primary key (shard, key)
@@ -54,7 +54,7 @@ create table {schema}.outbox (
     parked text
 );
 
-create index on {schema}.outbox (topic, key) where parked is not null;
+create index on {schema}.outbox (topic) where parked is not null;
 
 -- Who relays, until when, and whether the relay sleeps and wants to be woken.
 create table {schema}.lease (

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tidemill_core::event::Event;
+use tidemill_core::limits::Limits;
 use tidemill_core::record::TopicPartition;
 
 use super::stage::{GROUP, Stage, limits, partition};
@@ -30,6 +31,18 @@ fn units_commit_in_any_order() {
     stage.audit();
     executor.run_until(|_| stage.cell("b", COUNT).is_some()).expect("nothing stalls");
     assert_eq!(progress(&stage).map(|progress| progress.undone()), Some(1));
+    stage.finish(&mut executor, worker);
+}
+
+#[test]
+fn a_mark_is_written_once_however_long_that_takes() {
+    let guarded = Limits { crash_guard: true, ..limits() };
+    let stage = Stage::with(Shape::Unit, 1, guarded, |handler| handler);
+    stage.broker.usually(Plan::after(Ruling::Commit, Duration::from_millis(50)));
+    let (mut executor, worker) = stage.run();
+    stage.feed(&partition(0), "a", plain(0));
+    executor.run_until(|_| stage.cell("a", COUNT).is_some()).expect("nothing stalls");
+    assert_eq!(stage.broker.commits(), 3, "the mark, the record, and progress");
     stage.finish(&mut executor, worker);
 }
 
