@@ -26,7 +26,7 @@ use crate::transaction::{bounds, bytes, rows};
 pub struct Postgres {
     log: Arc<dyn Broker>,
     settings: Arc<Settings>,
-    texts: Texts,
+    texts: Arc<Texts>,
     clock: Arc<dyn Clock>,
     /// Asks what is not asked by a member.
     asker: Mutex<Option<Arc<Client>>>,
@@ -35,7 +35,7 @@ pub struct Postgres {
 impl Postgres {
     /// Puts the database beside a log. Nothing is asked of it before somebody joins.
     pub fn beside(log: Arc<dyn Broker>, settings: Settings, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let texts = Texts::new(&settings.schema);
+        let texts = Arc::new(Texts::new(&settings.schema));
         Arc::new(Self { log, settings: Arc::new(settings), texts, clock, asker: Mutex::default() })
     }
 
@@ -75,7 +75,12 @@ impl Broker for Postgres {
         let unique = RandomState::new().build_hasher().finish();
         let name = format!("tidemill {group} {} {unique:016x}", subscription.member);
         let log = self.log.join(subscription)?.log;
-        let pool = Rc::new(Pool::new(Arc::clone(&self.settings), shortened(&name), Arc::clone(&self.clock)));
+        let pool = Rc::new(Pool::new(
+            Arc::clone(&self.settings),
+            Arc::clone(&self.texts),
+            shortened(&name),
+            Arc::clone(&self.clock),
+        ));
         Ok(Member { log, commits: Committing::Unit(Rc::new(Commits::new(group, pool))) })
     }
 

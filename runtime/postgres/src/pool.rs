@@ -37,7 +37,7 @@ impl Idle {
 /// Connections of one worker, opened when they are needed. As many units as there may be connections have one at a time.
 pub(crate) struct Pool {
     pub(crate) settings: Arc<Settings>,
-    pub(crate) texts: Texts,
+    pub(crate) texts: Arc<Texts>,
     /// What its connections are called in the database.
     pub(crate) name: String,
     pub(crate) clock: Arc<dyn Clock>,
@@ -48,8 +48,7 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(settings: Arc<Settings>, name: String, clock: Arc<dyn Clock>) -> Self {
-        let texts = Texts::new(&settings.schema);
+    pub(crate) fn new(settings: Arc<Settings>, texts: Arc<Texts>, name: String, clock: Arc<dyn Clock>) -> Self {
         let free = Arc::new(Semaphore::new(settings.connections.max(1)));
         Self { settings, texts, name, clock, free, idle: Arc::default(), said: Cell::new(false) }
     }

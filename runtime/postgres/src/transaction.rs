@@ -40,11 +40,11 @@ impl Transaction {
     }
 
     /// Takes a connection where there is none yet. A handler that is given up meanwhile is not at fault.
-    async fn connected(&mut self) -> Result<(), Within> {
+    async fn connected(&mut self) -> Result<(), Coded> {
         if self.lent.is_none() {
             let waits = Coded::new(Code::DATABASE_UNREACHABLE, "no connection to the database came free");
             *self.broken.borrow_mut() = Some(waits);
-            self.lent = Some(self.pool.take().await.map_err(Within::NoConnection)?);
+            self.lent = Some(self.pool.take().await?);
             *self.broken.borrow_mut() = None;
         }
         Ok(())
@@ -57,7 +57,7 @@ impl Transaction {
         F: Future<Output = Result<T, Error>> + 't,
         T: 't,
     {
-        self.connected().await?;
+        self.connected().await.map_err(Within::NoConnection)?;
         let connection: &Connection = self.lent.as_ref().expect("it was taken");
         let is_first = !connection.is_open.replace(true);
         connection.waits.set(true);
@@ -151,11 +151,8 @@ impl UnitTransaction for Transaction {
     }
 
     async fn commit(mut self: Box<Self>, effects: UnitEffects) -> Answer {
-        if self.lent.is_none() {
-            self.lent = match self.pool.take().await {
-                Ok(lent) => Some(lent),
-                Err(cause) => return Answer::NotCommitted(cause),
-            };
+        if let Err(cause) = self.connected().await {
+            return Answer::NotCommitted(cause);
         }
         let connection: &Connection = self.lent.as_ref().expect("it was taken");
         let settled = Settled::of(&effects);
