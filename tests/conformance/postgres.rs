@@ -9,9 +9,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
-use tidemill_core::ports::{Broker, Clock};
+use tidemill_core::ports::{Broker, Clock, Lease, NoObserver};
+use tidemill_core::relay::Relay;
 use tidemill_embedded::{Embedded, Settings as LogSettings};
-use tidemill_postgres::{Postgres, Relay, RelaySettings, Settings, migrate};
+use tidemill_postgres::{OutboxTable, Postgres, Settings, migrate};
 use tidemill_testkit::conformance::{self, Fixture};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -39,8 +40,9 @@ fn memory() -> Arc<Embedded> {
 }
 
 fn relay(log: &Arc<dyn Broker>, database: &Settings, holder: &str) -> Relay {
-    let settings = RelaySettings { name: "relay".to_owned(), holder: holder.to_owned(), lease: LEASE };
-    Relay::new(Arc::clone(log), database.clone(), settings, Arc::new(Wall)).unwrap()
+    let lease = Lease { name: "relay".into(), holder: holder.into(), time: LEASE };
+    let outbox = Box::new(OutboxTable::new(database));
+    Relay::new(log, outbox, lease, Arc::new(Wall), Arc::new(NoObserver)).unwrap()
 }
 
 /// A log, the database beside it, and the relay between them on a thread of its own.

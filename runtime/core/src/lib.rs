@@ -29,6 +29,7 @@ pub mod ports;
 pub mod progress;
 pub mod publisher;
 pub mod record;
+pub mod relay;
 pub mod retry;
 pub mod service;
 pub mod state;

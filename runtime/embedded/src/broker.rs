@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_channel::oneshot;
 use futures_util::future::BoxFuture;
-use tidemill_core::code::{Code, Coded};
+use tidemill_core::code::Coded;
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{
     Answer, Blocking, Broker, Clock, Committing, Entry, KeyRange, Lag, Member as Membership, Sender, Store,
@@ -19,9 +18,10 @@ use tidemill_core::progress::Progress;
 use tidemill_core::record::{RecordBatch, TopicPartition};
 use tidemill_core::time::Timestamp;
 
+use crate::away::Away;
 use crate::chunk::Chunk;
 use crate::commits::Commits;
-use crate::directory::Directory;
+use crate::directory::{Directory, Holds};
 use crate::groups::Groups;
 use crate::layout;
 use crate::ledger::Ledger;
@@ -40,8 +40,7 @@ pub(crate) struct Shared {
     pub(crate) groups: Groups,
     /// How often each sender's name was taken.
     names: Mutex<BTreeMap<Arc<str>, u64>>,
-    /// Where what waits for a disk runs; in line where there is no disk.
-    blocking: Option<Arc<dyn Blocking>>,
+    away: Away,
     /// Held for as long as the store is open.
     _directory: Option<Directory>,
 }
@@ -65,16 +64,7 @@ impl Shared {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> BoxFuture<'static, Result<T, Coded>> {
-        let (send, receive) = oneshot::channel();
-        let run = move || {
-            // Nobody waits any more where the caller has gone on.
-            let _ = send.send(job());
-        };
-        match &self.blocking {
-            Some(blocking) => blocking.run(Box::new(run)),
-            None => run(),
-        }
-        Box::pin(async { receive.await.map_err(|_| Coded::new(Code::BACKEND_FAILED, "the thread of the store ended")) })
+        self.away.run(job)
     }
 }
 
@@ -107,7 +97,7 @@ impl Embedded {
         clock: Arc<dyn Clock>,
         blocking: Arc<dyn Blocking>,
     ) -> Result<Arc<Self>, Coded> {
-        let (directory, store) = Directory::open(path, settings)?;
+        let (directory, store) = Directory::open(path, Holds::Log, settings)?;
         let id = directory.id().into();
         let shared = Arc::new(Self::shared(store, id, settings, clock, Some(blocking), Some(directory))?);
         if let Sync::Interval(interval) = settings.sync {
@@ -131,7 +121,7 @@ impl Embedded {
             ledger,
             groups: Groups::new(settings.drain),
             names: Mutex::default(),
-            blocking,
+            away: Away(blocking),
             _directory: directory,
         })
     }

@@ -24,10 +24,27 @@ const MANIFEST: &str = "manifest";
 const STORE: &str = "store";
 /// A manifest that is being written.
 const DRAFT: &str = "manifest.new";
-/// The first line of every manifest.
-const TITLE: &str = "tidemill embedded directory";
 /// The version of everything that is stored in a directory: the layout, the chunks, header blocks, states.
 const FORMAT: u32 = 1;
+
+/// What a directory is for. Each has a layout of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// A log, with the state of its services.
+    Log,
+    /// Rows and an outbox of a program.
+    Rows,
+}
+
+impl Holds {
+    /// The first line of the manifest.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Log => "tidemill embedded directory",
+            Self::Rows => "tidemill directory of rows",
+        }
+    }
+}
 
 /// What a manifest says behind its title.
 struct Manifest {
@@ -50,12 +67,12 @@ impl Directory {
     }
 
     /// Opens a directory that is ours, or makes one where nothing is.
-    pub(crate) fn open(path: &Path, settings: &Settings) -> Result<(Self, Arc<dyn Store>), Coded> {
+    pub(crate) fn open(path: &Path, holds: Holds, settings: &Settings) -> Result<(Self, Arc<dyn Store>), Coded> {
         // Looked at before anything is written, and again when nobody else can write.
         is_new(path)?;
         fs::create_dir_all(path).map_err(|error| unusable(path, &error))?;
         let lock = hold(path)?;
-        let (id, store) = if is_new(path)? { make(path, settings)? } else { find(path, settings)? };
+        let (id, store) = if is_new(path)? { make(path, holds, settings)? } else { find(path, holds, settings)? };
         Ok((Self { id, _lock: lock }, store))
     }
 }
@@ -104,19 +121,20 @@ fn hold(path: &Path) -> Result<File, Coded> {
 }
 
 /// Makes the store, then the manifest.
-fn make(path: &Path, settings: &Settings) -> Result<(String, Arc<dyn Store>), Coded> {
+fn make(path: &Path, holds: Holds, settings: &Settings) -> Result<(String, Arc<dyn Store>), Coded> {
     let id = fresh_id();
     let store = store::open(settings.store, &path.join(STORE), settings.store_cache)?;
     let value = Some(id.clone().into_bytes().into());
     store.apply(vec![Change { key: layout::ID.into(), value }], Durability::Synced)?;
-    let text = format!("{TITLE}\nformat = {FORMAT}\nstore = {}\nid = {id}\n", settings.store);
+    let title = holds.title();
+    let text = format!("{title}\nformat = {FORMAT}\nstore = {}\nid = {id}\n", settings.store);
     write_durably(path, &text).map_err(|error| unusable(path, &error))?;
     Ok((id, store))
 }
 
 /// Opens the store that the manifest names.
-fn find(path: &Path, settings: &Settings) -> Result<(String, Arc<dyn Store>), Coded> {
-    let manifest = read_manifest(&path.join(MANIFEST))?;
+fn find(path: &Path, holds: Holds, settings: &Settings) -> Result<(String, Arc<dyn Store>), Coded> {
+    let manifest = read_manifest(&path.join(MANIFEST), holds)?;
     if manifest.store != settings.store {
         let (made, asked) = (manifest.store, settings.store);
         let message = format!("{} was made with {made}, and {asked} is asked for; say --store {made}", path.display());
@@ -134,13 +152,23 @@ fn find(path: &Path, settings: &Settings) -> Result<(String, Arc<dyn Store>), Co
     Ok((manifest.id, store))
 }
 
-fn read_manifest(path: &PathBuf) -> Result<Manifest, Coded> {
+fn read_manifest(path: &PathBuf, holds: Holds) -> Result<Manifest, Coded> {
     let unreadable = || Coded::new(Code::DAMAGED, format!("{} is not a manifest of ours", path.display()));
     let bytes = fs::read(path).map_err(|error| unusable(path, &error))?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable())?;
     let mut lines = text.lines();
-    if lines.next() != Some(TITLE) {
-        return Err(unreadable());
+    let (title, other) = match holds {
+        Holds::Log => (Holds::Log.title(), Holds::Rows.title()),
+        Holds::Rows => (Holds::Rows.title(), Holds::Log.title()),
+    };
+    match lines.next() {
+        Some(found) if found == title => {}
+        Some(found) if found == other => {
+            let message =
+                format!("{} is of a {other}, and a {title} is wanted; give another directory", path.display());
+            return Err(Coded::new(Code::FOREIGN_DIRECTORY, message));
+        }
+        _ => return Err(unreadable()),
     }
     let mut value_of = |key: &str| {
         let value = lines.next()?.strip_prefix(key)?.strip_prefix(" = ")?;

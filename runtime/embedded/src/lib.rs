@@ -5,6 +5,7 @@
 //! A record leaves through a member's log (`member.rs`), which reads chunks and is woken by the ledger. Who may read and
 //! commit what is decided in `groups.rs`.
 
+mod away;
 mod broker;
 mod chunk;
 mod commits;
@@ -12,6 +13,7 @@ mod directory;
 mod groups;
 mod layout;
 mod ledger;
+mod local;
 mod lock;
 mod member;
 mod sender;
@@ -20,4 +22,5 @@ pub mod store;
 mod topics;
 
 pub use broker::Embedded;
+pub use local::{Local, Transaction};
 pub use settings::{Retention, Settings, Sync};

@@ -85,7 +85,8 @@ impl Shared {
         if let Some(states) = all.get(group) {
             return Ok(Arc::clone(states));
         }
-        let states = Arc::new(States::new((self.stores)(Some(group))?));
+        let kept = Some(&**group).filter(|_| self.clients.settings().keeps_state);
+        let states = Arc::new(States::new((self.stores)(kept)?));
         all.insert(Arc::clone(group), Arc::clone(&states));
         Ok(states)
     }
@@ -215,10 +216,11 @@ impl Broker for Kafka {
     }
 
     fn own_topics(&self, group: &str) -> Vec<OwnTopic> {
-        let changelog = OwnTopic { name: names::changelog(group).into(), partitions: None };
         // A service writes to it too; what its members follow there is this broker's.
         let operations = OwnTopic { name: internal::operations(group).into(), partitions: Some(1) };
-        vec![changelog, operations]
+        let changelog = OwnTopic { name: names::changelog(group).into(), partitions: None };
+        let keeps_state = self.shared.clients.settings().keeps_state;
+        keeps_state.then_some(changelog).into_iter().chain([operations]).collect()
     }
 
     async fn create_own(&self, topic: &str, inputs: &[Arc<str>], partitions: u32) -> Result<(), Coded> {
@@ -229,7 +231,7 @@ impl Broker for Kafka {
     async fn check(&self, group: &str, inputs: &[Arc<str>], outputs: &[Arc<str>]) -> Result<(), Coded> {
         let (name, reads, writes) = (group.to_owned(), inputs.to_vec(), outputs.to_vec());
         self.away(move |shared| shared.check(&name, &reads, &writes)).await?;
-        self.check_changelog(group, inputs).await
+        if self.shared.clients.settings().keeps_state { self.check_changelog(group, inputs).await } else { Ok(()) }
     }
 
     async fn publish(&self, outputs: Outputs) -> Result<(), Coded> {

@@ -22,7 +22,8 @@ impl Shared {
             self.allowed(topic, false, true)?;
         }
         self.allowed(&internal::operations(group), true, true)?;
-        let partitions = self.allowed(&changelog, true, true)?;
+        let keeps_state = self.clients.settings().keeps_state;
+        let partitions = if keeps_state { self.allowed(&changelog, true, true)? } else { shards };
         if partitions < shards {
             return Err(too_few(&changelog, partitions, shards));
         }

@@ -10,11 +10,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{Generation, Log, LogEvent, Start, Subscription};
+use tidemill_core::progress::Progress;
 use tidemill_core::record::{RecordBatch, TopicPartition};
 use tidemill_core::time::Timestamp;
 
@@ -24,6 +25,7 @@ use crate::client::Plain;
 use crate::context::{Rebalance, Seat, let_pass};
 use crate::failure::Failure;
 use crate::native::{self, Signal};
+use crate::offsets;
 use crate::operations::Operations;
 use crate::ownership::Ownership;
 use crate::reader::{Reader, number};
@@ -325,6 +327,18 @@ impl Log for Member {
         self.held.retain(|partition| !released.contains(partition));
         if is_last {
             self.answer();
+        }
+    }
+
+    fn note(&mut self, progress: &[(TopicPartition, Progress)]) {
+        let mut list = TopicPartitionList::new();
+        for (partition, progress) in progress.iter().filter(|(partition, _)| self.held.contains(partition)) {
+            offsets::add(&mut list, partition, progress);
+        }
+        if list.count() > 0
+            && let Err(error) = self.client.commit(&list, CommitMode::Async)
+        {
+            tracing::debug!(%error, "the offsets of the group stay behind");
         }
     }
 

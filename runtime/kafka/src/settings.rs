@@ -35,6 +35,9 @@ pub struct Settings {
     /// How long a transaction may stay open before the broker aborts it. Only completed units are put into one, so handlers
     /// may be slower than this.
     pub transaction_timeout: Duration,
+    /// Whether the services of this process keep their state and progress here. Where they keep them elsewhere, groups have no
+    /// changelog.
+    pub keeps_state: bool,
     /// Whether passwords may go over connections that are not encrypted.
     pub allow_sasl_plaintext: bool,
     /// The file with the token for SASL OAUTHBEARER, which somebody keeps fresh.
@@ -61,6 +64,7 @@ impl Default for Settings {
             session_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(1),
             transaction_timeout: Duration::from_secs(10),
+            keeps_state: true,
             allow_sasl_plaintext: false,
             token_file: None,
             fetch_ahead: 16 * MIB,

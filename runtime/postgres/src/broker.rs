@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::outputs::Outputs;
-use tidemill_core::ports::{Broker, Clock, Committing, Entry, KeyRange, Lag, Member, OwnTopic, Subscription, Topics};
+use tidemill_core::ports::{
+    Broker, Clock, Committing, Entry, KeyRange, Lag, Member, OwnTopic, Sender, Subscription, Topics,
+};
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
 use tokio::sync::Mutex;
@@ -22,12 +26,17 @@ use crate::settings::Settings;
 use crate::statements::Texts;
 use crate::transaction::{bounds, bytes, rows};
 
+/// A transaction may stand still for so many times as long as a handler may take.
+const IDLE: u32 = 2;
+
 /// A broker whose groups commit to Postgres.
 pub struct Postgres {
     log: Arc<dyn Broker>,
     settings: Arc<Settings>,
     texts: Arc<Texts>,
     clock: Arc<dyn Clock>,
+    /// For how long a handler may take, at the most, in milliseconds.
+    handlers_take: AtomicU64,
     /// Asks what is not asked by a member.
     asker: Mutex<Option<Arc<Client>>>,
 }
@@ -36,7 +45,22 @@ impl Postgres {
     /// Puts the database beside a log. Nothing is asked of it before somebody joins.
     pub fn beside(log: Arc<dyn Broker>, settings: Settings, clock: Arc<dyn Clock>) -> Arc<Self> {
         let texts = Arc::new(Texts::new(&settings.schema));
-        Arc::new(Self { log, settings: Arc::new(settings), texts, clock, asker: Mutex::default() })
+        let (settings, handlers_take, asker) = (Arc::new(settings), AtomicU64::new(0), Mutex::default());
+        Arc::new(Self { log, settings, texts, clock, handlers_take, asker })
+    }
+
+    /// Says for how long a handler of whoever joins from now on may take, at the most: a transaction may stand still for longer.
+    pub fn outlast(&self, handler: Duration) {
+        let millis = u64::try_from(handler.as_millis()).unwrap_or(u64::MAX);
+        self.handlers_take.fetch_max(millis, Ordering::Relaxed);
+    }
+
+    /// The settings of members.
+    fn of_members(&self) -> Arc<Settings> {
+        let handlers = Duration::from_millis(self.handlers_take.load(Ordering::Relaxed));
+        let mut settings = Settings::clone(&self.settings);
+        settings.idle_timeout = settings.idle_timeout.max(handlers.saturating_mul(IDLE));
+        Arc::new(settings)
     }
 
     async fn asker(&self) -> Result<Arc<Client>, Coded> {
@@ -75,12 +99,8 @@ impl Broker for Postgres {
         let unique = RandomState::new().build_hasher().finish();
         let name = format!("tidemill {group} {} {unique:016x}", subscription.member);
         let log = self.log.join(subscription)?.log;
-        let pool = Rc::new(Pool::new(
-            Arc::clone(&self.settings),
-            Arc::clone(&self.texts),
-            shortened(&name),
-            Arc::clone(&self.clock),
-        ));
+        let pool =
+            Rc::new(Pool::new(self.of_members(), Arc::clone(&self.texts), shortened(&name), Arc::clone(&self.clock)));
         Ok(Member { log, commits: Committing::Unit(Rc::new(Commits::new(group, pool))) })
     }
 
@@ -126,6 +146,12 @@ impl Broker for Postgres {
         Ok(lags)
     }
 
+    async fn unsent(&self) -> Result<u64, Coded> {
+        let row = self.asker().await?.query_one(&self.texts.fill, &[]).await;
+        let count: i64 = row.map_err(|error| coded(&error, "the outbox cannot be counted"))?.get(0);
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
     async fn pause(&self, group: &str, paused: bool) -> Result<bool, Coded> {
         self.log.pause(group, paused).await
     }
@@ -136,6 +162,14 @@ impl Broker for Postgres {
 
     async fn members(&self, group: &str) -> Result<usize, Coded> {
         self.log.members(group).await
+    }
+
+    fn sender(&self, name: &str) -> Result<Box<dyn Sender>, Coded> {
+        self.log.sender(name)
+    }
+
+    fn sender_topic(&self, name: &str) -> Option<OwnTopic> {
+        self.log.sender_topic(name)
     }
 
     async fn shards(&self, group: &str) -> Result<u32, Coded> {

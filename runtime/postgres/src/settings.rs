@@ -61,8 +61,25 @@ impl Settings {
         })
     }
 
+    /// The same with this password, whatever the URL says.
+    #[must_use]
+    pub fn with_password(mut self, password: &str) -> Self {
+        self.config.password(password);
+        self
+    }
+
+    /// The schema that the runtime's tables lie in.
+    pub fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// How a program's own connections are opened.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// What the database is called in messages: without a password.
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         let hosts: Vec<String> = self
             .config
             .get_hosts()

@@ -83,16 +83,35 @@ const HOLD: &str = "insert into {schema}.lease (name, holder, until, sleeps)
 values ($1, $2, now() + $3::bigint * interval '1 millisecond', $4)
 on conflict (name) do update set holder = excluded.holder, until = excluded.until, sleeps = excluded.sleeps
 where lease.holder = excluded.holder or lease.until < now() returning 1";
+const RELEASE: &str = "update {schema}.lease set until = '-infinity', sleeps = false where name = $1 and holder = $2";
+const PUBLISHES: &str = "select publishes from {schema}.lease where name = $1";
+const COLUMNS: &str = "id, uuid_send(event), topic, partition, at, key, headers, value, parked";
+/// Whether a row of its topic and key is parked.
+const IS_BEHIND: &str = "exists (select from {schema}.outbox as first
+    where first.parked is not null and first.topic = outbox.topic and first.key = outbox.key)";
 /// The next rows, but those of keys of which one is parked.
-const ROWS: &str = "with next as (select * from {schema}.outbox
-    where parked is null and not exists (select from {schema}.outbox as first
-        where first.parked is not null and first.topic = outbox.topic and first.key = outbox.key)
-    order by id limit $1),
+const NEXT: &str = "with next as (select * from {schema}.outbox where parked is null and not {is_behind} order by id limit $1),
 sized as (select *, sum(coalesce(octet_length(value), 0)) over (order by id) - coalesce(octet_length(value), 0) as before from next)
-select id, uuid_send(event), topic, partition, at, key, headers, value from sized where before < $2::bigint order by id";
-const DELETE: &str = "delete from {schema}.outbox using unnest($1::bigint[], $2::bytea[]) as sent (id, event)
-where outbox.id = sent.id and uuid_send(outbox.event) = sent.event";
+select {columns} from sized where before < $2::bigint order by id";
+const DELETE: &str =
+    "with gone as (delete from {schema}.outbox using unnest($1::bigint[], $2::bytea[]) as sent (id, event)
+    where outbox.id = sent.id and uuid_send(outbox.event) = sent.event)
+update {schema}.lease set publishes = $4 where name = $3 and publishes < $4";
 const PARK: &str = "update {schema}.outbox set parked = $2 where id = $1";
+const LIST: &str =
+    "select {columns} from {schema}.outbox where id > $1 and (parked is not null or not $2) order by id limit $3";
+const FILL: &str = "select count(*) filter (where not stands), count(*) filter (where stands)
+from (select parked is not null or {is_behind} as stands from {schema}.outbox) as rows";
+/// Lets a parked row go on, and wakes a relay that sleeps.
+const RETRY: &str = "with old as (select * from {schema}.outbox where id = $1 and parked is not null for update),
+    freed as (update {schema}.outbox set parked = null from old where outbox.id = old.id),
+    kept as (insert into {schema}.operation (what, event, topic, key, parked, reason)
+        select 'retry', event, topic, key, parked, $2 from old)
+select pg_notify('{schema}_outbox', '') from old";
+const DISCARD: &str = "with old as (delete from {schema}.outbox where id = $1 and parked is not null returning *),
+    kept as (insert into {schema}.operation (what, event, topic, key, parked, reason)
+        select 'discard', event, topic, key, parked, $2 from old)
+select pg_notify('{schema}_outbox', '') from old";
 
 /// Puts one row into the outbox, and wakes a relay that sleeps.
 const ADD: &str =
@@ -104,19 +123,38 @@ pub(crate) fn add_text(schema: &str) -> String {
     ADD.replace("{schema}", schema)
 }
 
-/// The relay's texts.
+/// The texts of whoever takes rows out of the outbox.
 #[derive(Debug, Clone)]
-pub(crate) struct RelayTexts {
+pub(crate) struct TableTexts {
     pub(crate) hold: String,
-    pub(crate) rows: String,
+    pub(crate) release: String,
+    pub(crate) publishes: String,
+    pub(crate) next: String,
     pub(crate) delete: String,
     pub(crate) park: String,
+    pub(crate) list: String,
+    pub(crate) fill: String,
+    pub(crate) retry: String,
+    pub(crate) discard: String,
 }
 
-impl RelayTexts {
+impl TableTexts {
     pub(crate) fn new(schema: &str) -> Self {
-        let text = |text: &str| text.replace("{schema}", schema);
-        Self { hold: text(HOLD), rows: text(ROWS), delete: text(DELETE), park: text(PARK) }
+        let text = |text: &str| {
+            text.replace("{is_behind}", IS_BEHIND).replace("{columns}", COLUMNS).replace("{schema}", schema)
+        };
+        Self {
+            hold: text(HOLD),
+            release: text(RELEASE),
+            publishes: text(PUBLISHES),
+            next: text(NEXT),
+            delete: text(DELETE),
+            park: text(PARK),
+            list: text(LIST),
+            fill: text(FILL),
+            retry: text(RETRY),
+            discard: text(DISCARD),
+        }
     }
 }
 
@@ -136,11 +174,13 @@ pub(crate) struct Texts {
     pub(crate) shards: String,
     pub(crate) shard: String,
     pub(crate) all_shards: String,
+    pub(crate) fill: String,
 }
 
 impl Texts {
     pub(crate) fn new(schema: &str) -> Self {
-        let text = |text: &str| text.replace("{fence}", FENCE).replace("{fenced}", FENCED).replace("{schema}", schema);
+        let parts = [("{fence}", FENCE), ("{fenced}", FENCED), ("{is_behind}", IS_BEHIND), ("{schema}", schema)];
+        let text = |text: &str| parts.iter().fold(text.to_owned(), |text, (name, part)| text.replace(name, part));
         Self {
             settle: text(SETTLE),
             get: text(GET),
@@ -155,6 +195,7 @@ impl Texts {
             shards: text(SHARDS),
             shard: text(SHARD),
             all_shards: text(ALL_SHARDS),
+            fill: text(FILL),
         }
     }
 

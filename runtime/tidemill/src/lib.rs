@@ -12,9 +12,11 @@ pub mod query;
 pub mod telemetry;
 
 pub use tidemill_core::{
-    code, codec, context, event, failure, handler, headers, internal, layer, letters, limits, outputs, parking,
-    partitioner, ports, publisher, record, retry, service, state, time,
+    code, codec, context, envelopes, event, failure, handler, headers, internal, layer, letters, limits, outputs,
+    parking, partitioner, ports, publisher, record, relay, retry, service, state, time,
 };
+pub use tidemill_embedded::{Local, Transaction};
+pub use tidemill_postgres as postgres;
 pub use tidemill_schema as schema;
 
 pub use command::main;

@@ -12,4 +12,5 @@ pub use tidemill_core::layer::{AttemptError, Layer, Next};
 pub use tidemill_core::service::{Service, ServiceBuilder};
 pub use tidemill_core::state::{Cell, Map};
 pub use tidemill_macros::{Event, Typed};
+pub use tidemill_postgres::SqlContext;
 pub use tidemill_schema::Typed;

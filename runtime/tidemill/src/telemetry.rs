@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tidemill_core::code::Coded;
 use tidemill_core::ports::{Committed, Disposition, Observer, Retrying, UnitEnded};
 use tidemill_core::record::TopicPartition;
+use tidemill_core::relay::Relayed;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Configuration;
@@ -114,5 +115,19 @@ impl Observer for Log {
     fn commit_failed(&self, cause: &Coded, what_follows: &str) {
         let Coded { code, message } = cause;
         tracing::warn!(service = %self.service, %code, "commit failed, {what_follows}: {message}");
+    }
+
+    fn relayed(&self, relayed: Relayed) {
+        let Relayed { rows, waited } = relayed;
+        tracing::debug!(service = %self.service, rows, ?waited, "rows of the outbox sent");
+    }
+
+    fn relay_waits(&self, cause: &Coded) {
+        let Coded { code, message } = cause;
+        tracing::warn!(service = %self.service, %code, "the relay cannot go on, and tries until it can: {message}");
+    }
+
+    fn row_parked(&self, id: u64, why: &str) {
+        tracing::error!(service = %self.service, id, "a row of the outbox is parked, and others of its key wait behind it: {why}");
     }
 }

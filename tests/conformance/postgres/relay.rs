@@ -12,9 +12,10 @@ use tidemill_core::code::Coded;
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{Answer, Broker, Entry, KeyRange, Lag, Member, Sender, Subscription, Topics};
 use tidemill_core::record::TopicPartition;
+use tidemill_core::relay::Relay;
 use tidemill_embedded::Embedded;
+use tidemill_postgres::Settings;
 use tidemill_postgres::tokio_postgres::{Client, NoTls, connect};
-use tidemill_postgres::{Relay, Settings};
 
 use tokio::task::yield_now;
 

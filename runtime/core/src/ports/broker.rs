@@ -92,6 +92,11 @@ pub trait Broker: Send + Sync {
     /// [`Topics::offsets`] before the answer comes.
     async fn lag(&self, group: &str, topics: &[Arc<str>]) -> Result<Vec<Lag>, Coded>;
 
+    /// How many events are committed and wait to be sent to the log, those aside that wait for an operator.
+    async fn unsent(&self) -> Result<u64, Coded> {
+        Ok(0)
+    }
+
     /// Lets the group begin nothing new, or go on, in all processes and whoever joins later; tells whether that is a change. A broker
     /// that one process has to itself need not offer it: whoever could ask is the one that runs the service.
     async fn pause(&self, group: &str, _paused: bool) -> Result<bool, Coded> {

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::code::{Code, Coded};
+use crate::progress::Progress;
 use crate::record::{RecordBatch, TopicPartition};
 use crate::time::Timestamp;
 
@@ -103,6 +104,10 @@ pub trait Log {
 
     /// Gives revoked partitions up: the drain is over, what had to be committed is committed. Of others nothing is given up.
     fn release(&mut self, partitions: &[TopicPartition]);
+
+    /// Takes note of progress that is durable elsewhere than in the log, for tools that ask the log how far a group is. Nothing rests
+    /// on it.
+    fn note(&mut self, _progress: &[(TopicPartition, Progress)]) {}
 
     /// Begins to leave the group: what this member owns comes back as [`LogEvent::Revoked`], nothing new is assigned.
     fn leave(&mut self);

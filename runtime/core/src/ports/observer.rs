@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::code::Coded;
 use crate::record::{Position, TopicPartition};
+use crate::relay::Relayed;
 
 /// How one unit ended well or badly. Interrupted units are reported as a number, with their shard.
 #[derive(Debug)]
@@ -99,6 +100,12 @@ pub trait Observer: Send + Sync {
     fn committed(&self, _commit: Committed) {}
     /// A commit did not go through, and this follows.
     fn commit_failed(&self, _cause: &Coded, _what_follows: &str) {}
+    /// A relay sent rows of the outbox.
+    fn relayed(&self, _relayed: Relayed) {}
+    /// A relay cannot go on now, and tries until it can.
+    fn relay_waits(&self, _cause: &Coded) {}
+    /// A row of the outbox is not taken by the log; others of its topic and key wait behind it.
+    fn row_parked(&self, _id: u64, _why: &str) {}
 }
 
 /// An observer that looks away.

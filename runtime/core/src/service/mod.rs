@@ -141,6 +141,11 @@ impl Service {
         ]
     }
 
+    /// How long an attempt of any of its handlers may take, at the most.
+    pub fn longest_timeout(&self) -> Duration {
+        self.handlers.iter().map(|handler| handler.timeout).max().unwrap_or_default()
+    }
+
     /// The names of the handlers, in the order of their declaration.
     pub fn handler_names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.handlers.iter().map(|handler| &handler.name)

@@ -150,7 +150,11 @@ impl Worker {
                 self.gathered.went_through(units);
                 let (limits, shards) = (&self.env.service.limits, self.shards.len().max(1));
                 let (cache_bytes, inbox_bytes) = (limits.state_cache / shards, limits.inbox_memory / shards);
+                let is_folded = matches!(self.env.commits, Committing::Unit(_));
                 for part in &batch.shards {
+                    if is_folded {
+                        self.log.note(&part.progress);
+                    }
                     if let Some(shard) = self.shards.get_mut(&part.shard) {
                         shard.committed(cache_bytes, inbox_bytes);
                     }

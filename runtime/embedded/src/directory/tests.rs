@@ -3,7 +3,7 @@ use std::path::Path;
 
 use tidemill_core::code::Code;
 
-use super::{Directory, MANIFEST, STORE};
+use super::{Directory, Holds, MANIFEST, STORE};
 use crate::settings::Settings;
 use crate::store::StoreKind;
 
@@ -13,7 +13,9 @@ fn folder() -> tempfile::TempDir {
 
 fn open(path: &Path, store: StoreKind) -> Result<String, Code> {
     let settings = Settings { store, ..Settings::default() };
-    Directory::open(path, &settings).map(|(directory, _)| directory.id().to_owned()).map_err(|error| error.code)
+    Directory::open(path, Holds::Log, &settings)
+        .map(|(directory, _)| directory.id().to_owned())
+        .map_err(|error| error.code)
 }
 
 #[test]
@@ -31,7 +33,7 @@ fn a_directory_keeps_its_id_and_two_have_different_ones() {
 fn a_directory_in_use_is_refused() {
     let folder = folder();
     let settings = Settings::default();
-    let held = Directory::open(folder.path(), &settings).expect("made");
+    let held = Directory::open(folder.path(), Holds::Log, &settings).expect("made");
     assert_eq!(open(folder.path(), StoreKind::Sled), Err(Code::DIRECTORY_IN_USE));
     drop(held);
     assert!(open(folder.path(), StoreKind::Sled).is_ok());

@@ -56,12 +56,27 @@ create table {schema}.outbox (
 
 create index on {schema}.outbox (topic) where parked is not null;
 
+-- What operators did with rows that were parked, and why.
+create table {schema}.operation (
+    id bigint generated always as identity primary key,
+    at timestamptz not null default now(),
+    what text not null,
+    event uuid not null,
+    topic text not null,
+    key bytea,
+    -- Why the row was parked.
+    parked text not null,
+    reason text not null
+);
+
 -- Who relays, until when, and whether the relay sleeps and wants to be woken.
 create table {schema}.lease (
     name text primary key,
     holder text not null,
     until timestamptz not null,
-    sleeps boolean not null default false
+    sleeps boolean not null default false,
+    -- How many publishes there were whose rows are deleted: a database that was restored has fewer than its relay's last receipt says.
+    publishes bigint not null default 0
 );
 
 -- Ends a statement, and with it the transaction that the statement closes.

@@ -2,12 +2,15 @@
 //!
 //! Nouns then verbs; options of a command stand after it. Data goes to standard output, all else to standard error.
 
+mod database;
 mod describe;
 mod filter;
 mod lag;
 mod operate;
 mod operator;
+mod outbox;
 mod pause;
+mod relay;
 mod reset;
 mod service;
 mod settings;
@@ -22,8 +25,11 @@ use std::process::ExitCode;
 
 use tidemill_core::code::{Code, Coded, Exit};
 
+pub use database::Database;
 pub use operate::{DeadLetters, Inbox, Parked};
 pub use operator::main as operator;
+pub use outbox::Outbox;
+pub use relay::Relay;
 pub use service::main;
 
 /// Options of every command that reads the configuration. Those of its keys that are used most have a flag of their own.
@@ -35,6 +41,9 @@ pub struct Options {
     /// The broker: `memory:`, `embedded:DIR` for a directory of this machine, or `kafka://HOST:PORT[,HOST:PORT]`.
     #[arg(long, value_name = "ADDRESS")]
     pub broker: Option<String>,
+    /// Where services keep their state: with the `broker`, or in the database `postgres://USER@HOST:PORT/DATABASE`.
+    #[arg(long, value_name = "PLACE")]
+    pub state: Option<String>,
     /// Where services on Kafka keep a copy of their state, so that a restart reads only what came since.
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<String>,

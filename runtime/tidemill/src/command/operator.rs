@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{DeadLetters, Parked, execute};
+use crate::command::{Database, DeadLetters, Outbox, Parked, Relay, execute};
 
 /// Operates services, whatever they are made of. `--service NAME` says which one is meant.
 #[derive(Parser)]
@@ -22,14 +22,26 @@ enum Command {
     /// Records that wait for a time or an operator: list them, let them go on, give them up.
     #[command(subcommand)]
     Parked(Parked),
+    /// The runtime's tables in the database that `state` names.
+    #[command(subcommand)]
+    Database(Database),
+    /// Events that wait to be sent, and those that the log did not take.
+    #[command(subcommand)]
+    Outbox(Outbox),
+    /// Send what lies in the outbox, and nothing else.
+    #[command(subcommand)]
+    Relay(Relay),
 }
 
-/// The `main` of the program `tidemill`: `dead-letters` and `parked`, for any service.
+/// The `main` of the program `tidemill`: `dead-letters`, `parked`, `database`, `outbox` and `relay`, for any service.
 pub fn main() -> ExitCode {
     execute(|program: Program| async {
         match program.command {
             Command::DeadLetters(command) => command.carry_out(Vec::new()).await,
             Command::Parked(command) => command.carry_out(Vec::new()).await,
+            Command::Database(command) => command.carry_out().await,
+            Command::Outbox(command) => command.carry_out().await,
+            Command::Relay(command) => command.carry_out().await,
         }
     })
 }

@@ -17,8 +17,8 @@ use tidemill_core::code::{Code, Coded, Exit};
 use tidemill_core::inbox;
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{
-    Answer, BatchCommit, Change, CommitBatch, Committing, Generation, KeyRange, LogEvent, Member, ShardCommit, Start,
-    Subscription,
+    Answer, Change, CommitBatch, Committing, Entry, Generation, KeyRange, LogEvent, Member, ShardCommit, Start,
+    Subscription, UnitEffects,
 };
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
@@ -229,22 +229,37 @@ async fn move_shard(
 ) -> Result<(), Coded> {
     let (shard, generation) = (commit.shard, commit.generation);
     let loaded = match commits {
-        Committing::Batch(commits) => commits.load(shard, generation, partitions).await,
-        Committing::Unit(commits) => commits.load(shard, generation, partitions).await,
+        Committing::Batch(commits) => commits.load(shard, generation, partitions.clone()).await,
+        Committing::Unit(commits) => commits.load(shard, generation, partitions.clone()).await,
     };
-    match loaded {
-        Ok(_) => {}
+    let before = match loaded {
+        Ok(before) => before,
         // That positions do not fit the state is what this mends.
-        Err(cause) if matches!(cause.code, Code::OFFSETS_LOST | Code::TOPIC_REPLACED) => {}
+        Err(cause) if matches!(cause.code, Code::OFFSETS_LOST | Code::TOPIC_REPLACED) => Vec::new(),
         Err(cause) => return Err(cause),
-    }
-    let answer = match commits {
-        Committing::Batch(commits) => {
-            commit.changes = removals(&**commits, shard, drops)?;
-            commits.commit(Arc::new(batch(commit))).await
-        }
-        Committing::Unit(commits) => commits.fold(Arc::new(batch(commit))).await,
     };
+    match commits {
+        Committing::Batch(commits) => {
+            commit.changes = removals(drops, async |range| commits.scan(shard, range, PAGE)).await?;
+            done(commits.commit(Arc::new(batch(commit))).await)
+        }
+        Committing::Unit(commits) => {
+            // Traces of single units would tell of records that are to be done again: they go into progress first.
+            let progress = partitions.into_iter().zip(before).filter_map(|(partition, of)| Some((partition, of?)));
+            let traces = ShardCommit { shard, generation, changes: Vec::new(), progress: progress.collect() };
+            if !traces.progress.is_empty() {
+                done(commits.fold(Arc::new(batch(traces))).await)?;
+            }
+            let mut transaction = commits.begin(shard, generation).await?;
+            let changes = removals(drops, async |range| transaction.scan(range, PAGE).await).await?;
+            let effects = UnitEffects { done: None, changes, once: None, outputs: Outputs::default() };
+            done(transaction.commit(effects).await)?;
+            done(commits.fold(Arc::new(batch(commit))).await)
+        }
+    }
+}
+
+fn done(answer: Answer) -> Result<(), Coded> {
     match answer {
         Answer::Committed => Ok(()),
         Answer::NotCommitted(cause) | Answer::Refused(cause) | Answer::Fenced(cause) | Answer::Unknown(cause) => {
@@ -257,11 +272,14 @@ fn batch(commit: ShardCommit) -> CommitBatch {
     CommitBatch { shards: vec![commit], outputs: Outputs::default(), units: 0 }
 }
 
-/// The removal of what is known of events, and, if the state goes, of everything that a shard keeps.
-fn removals(commits: &dyn BatchCommit, shard: u32, drops: bool) -> Result<Vec<Change>, Coded> {
+/// The removal of what is known of events, and, if the state goes, of everything that a shard keeps; entries are read by `scan`.
+async fn removals(
+    drops: bool,
+    mut scan: impl AsyncFnMut(&KeyRange) -> Result<Vec<Entry>, Coded>,
+) -> Result<Vec<Change>, Coded> {
     let (mut removals, mut range) = (Vec::new(), KeyRange::all());
     loop {
-        let page = commits.scan(shard, &range, PAGE)?;
+        let page = scan(&range).await?;
         let last = page.last().map(|(key, _)| key.clone()).filter(|_| page.len() == PAGE);
         let gone = page.into_iter().filter(|(key, _)| drops || inbox::is_known(key));
         removals.extend(gone.map(|(key, _)| Change { key, value: None }));

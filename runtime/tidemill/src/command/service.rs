@@ -8,7 +8,8 @@ use tidemill_core::service::ServiceBuilder;
 
 use crate::command::reset::Wanted;
 use crate::command::{
-    DeadLetters, Inbox, Options, Output, Parked, RunOptions, describe, execute, lag, pause, reset, settings, topics,
+    Database, DeadLetters, Inbox, Options, Outbox, Output, Parked, Relay, RunOptions, describe, execute, lag, pause,
+    reset, settings, topics,
 };
 use crate::config::Configuration;
 use crate::host::{Host, Until};
@@ -75,6 +76,15 @@ enum Command {
     /// Events that had their effects, so that copies of them have none: look one up.
     #[command(subcommand)]
     Inbox(Inbox),
+    /// The runtime's tables in the database that `state` names.
+    #[command(subcommand)]
+    Database(Database),
+    /// Events that wait to be sent, and those that the log did not take.
+    #[command(subcommand)]
+    Outbox(Outbox),
+    /// Send what lies in the outbox, and nothing else.
+    #[command(subcommand)]
+    Relay(Relay),
     /// Show how many records the service has still to do.
     Lag {
         #[arg(long, value_enum, default_value_t)]
@@ -120,7 +130,7 @@ enum TopicsCommand {
 }
 
 /// The `main` of a service's program: `run`, `describe`, `config show`, `topics create`, `topics check`,
-/// `lag`, `pause`, `resume`, `reset`, `dead-letters` and `parked`.
+/// `lag`, `pause`, `resume`, `reset`, `dead-letters`, `parked`, `inbox`, `database`, `outbox` and `relay`.
 pub fn main(service: ServiceBuilder) -> ExitCode {
     execute(|program: Program| carry_out(program.command, service))
 }
@@ -163,6 +173,9 @@ async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Co
         Command::DeadLetters(command) => command.carry_out(vec![service]).await,
         Command::Parked(command) => command.carry_out(vec![service]).await,
         Command::Inbox(command) => command.carry_out(vec![service]).await,
+        Command::Database(command) => command.carry_out().await,
+        Command::Outbox(command) => command.carry_out().await,
+        Command::Relay(command) => command.carry_out().await,
         Command::Lag { output, options } => {
             lag::show(&existing(Configuration::load(&options)?, service)?, output).await
         }

@@ -1,5 +1,7 @@
 //! `config show`: every key, its value, where the value comes from, and what it does.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use tidemill_core::code::{Coded, Exit};
 
@@ -9,7 +11,7 @@ use crate::config::{Configuration, Entry};
 #[derive(Serialize)]
 struct Line<'a> {
     key: &'a str,
-    value: &'a str,
+    value: Cow<'a, str>,
     origin: String,
     meaning: &'a str,
 }
@@ -23,7 +25,7 @@ pub(super) fn show(configuration: &Configuration, output: Output) -> Result<Exit
         Output::Json => print_json(&lines.collect::<Vec<_>>())?,
         Output::Table => {
             let row =
-                |line: Line<'_>| [line.key.to_owned(), line.value.to_owned(), line.origin, line.meaning.to_owned()];
+                |line: Line<'_>| [line.key.to_owned(), line.value.into_owned(), line.origin, line.meaning.to_owned()];
             print(table::lay_out(["key", "value", "origin", "meaning"], &lines.map(row).collect::<Vec<_>>()))?;
         }
     }

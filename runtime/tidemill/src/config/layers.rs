@@ -1,5 +1,6 @@
 //! Where configuration comes from: a file, the environment, flags. Each layer is a list of keys with their text.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tidemill_core::code::{Code, Coded};
 
 use crate::command::Options;
+use crate::config::HIDDEN;
 
 /// What every environment variable of ours begins with.
 const PREFIX: &str = "TIDEMILL_";
@@ -110,6 +112,19 @@ pub(super) fn secret(key: &str, text: String) -> Result<String, Coded> {
     Ok(read.trim_end_matches(['\r', '\n']).to_owned())
 }
 
+/// An address as it may be shown: a password in it is left out.
+pub(super) fn without_password(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.into() };
+    if rest.contains("password=") {
+        return format!("{scheme}://{HIDDEN}").into();
+    }
+    let Some((user, place)) = rest.rsplit_once('@') else { return text.into() };
+    match user.split_once(':') {
+        Some((user, _)) => format!("{scheme}://{user}:{HIDDEN}@{place}").into(),
+        None => text.into(),
+    }
+}
+
 /// What the environment says: `TIDEMILL_TOPICS__PARTITIONS` is `topics.partitions`.
 pub(super) fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<Given>, Coded> {
     let mut given = Vec::new();
@@ -130,6 +145,7 @@ pub(super) fn flags(options: &Options) -> Vec<Given> {
     let set = options.set.iter().map(|(key, text)| (key.as_str(), "--set", Some(text)));
     let own = [
         ("broker", "--broker", options.broker.as_ref()),
+        ("state", "--state", options.state.as_ref()),
         ("state_dir", "--state-dir", options.state_dir.as_ref()),
         ("store", "--store", options.store.as_ref()),
         ("log.format", "--log", options.log.as_ref()),

@@ -4,6 +4,7 @@ mod keys;
 mod layers;
 mod value;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -37,12 +38,12 @@ struct Setting {
 }
 
 /// A key and all that is known of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// Its name, levels separated by dots.
     pub key: &'a str,
-    /// Its value, as it was given.
-    pub value: &'a str,
+    /// Its value, as it was given; no secret.
+    pub value: Cow<'a, str>,
     /// Who gave the value.
     pub origin: &'a Origin,
     /// What the key does, in one line.
@@ -116,7 +117,7 @@ impl Configuration {
         self.settings.iter().map(|(key, Setting { text, origin, .. })| {
             let meaning = keys::find(key).expect("only known keys were taken").meaning;
             let is_hidden = keys::is_secret(key) && *origin != Origin::Default;
-            let value = if is_hidden { HIDDEN } else { text };
+            let value = if is_hidden { HIDDEN.into() } else { layers::without_password(text) };
             Entry { key, value, origin, meaning }
         })
     }
@@ -129,6 +130,11 @@ impl Configuration {
     /// The broker's address.
     pub fn broker(&self) -> &str {
         self.text("broker")
+    }
+
+    /// Where services keep their state.
+    pub fn state(&self) -> &str {
+        self.text("state")
     }
 
     /// The name of this process in its groups.

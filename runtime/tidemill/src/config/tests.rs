@@ -45,7 +45,7 @@ fn defaults_are_those_of_the_parts_that_they_configure() {
         "a default hides nothing that the service declares"
     );
     // Given as values, they are the core's own.
-    let given = configuration.entries().map(|entry| (entry.key.to_owned(), entry.value.to_owned())).collect();
+    let given = configuration.entries().map(|entry| (entry.key.to_owned(), entry.value.into_owned())).collect();
     let given = layered("", &[], &Options { set: given, ..Options::default() }).expect("defaults are values");
     assert_eq!(given.limits("orders", &declared), Limits::default());
     let embedded = tidemill_embedded::Settings::default();

@@ -12,6 +12,7 @@ use tidemill_kafka::{self as kafka, Kafka, OpenStore};
 
 use crate::config::Configuration;
 use crate::host::machine::SplitMix;
+use crate::host::state;
 
 /// The scheme of the broker that lives in this process's memory.
 const MEMORY: &str = "memory:";
@@ -122,6 +123,7 @@ fn kafka_settings(configuration: &Configuration, brokers: &str) -> kafka::Settin
         fetch_ahead: usize::try_from(number("kafka.fetch_ahead")).unwrap_or(usize::MAX),
         replication: i32::try_from(number("topics.replication")).ok().filter(|copies| *copies > 0),
         retention: (configuration.time("topics.retention_age"), configuration.number("topics.retention_bytes")),
+        keeps_state: !state::is_database(configuration),
         client: configuration.client_settings(),
     }
 }
@@ -154,7 +156,7 @@ fn cache(folder: &Path, settings: &Settings) -> Result<Arc<dyn Store>, Coded> {
     }
 }
 
-fn settings(configuration: &Configuration) -> Settings {
+pub(super) fn settings(configuration: &Configuration) -> Settings {
     let bytes = configuration.number("store_cache").unwrap_or(u64::MAX);
     Settings {
         store: match configuration.text("store") {

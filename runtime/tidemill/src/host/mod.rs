@@ -5,22 +5,26 @@ mod drained;
 mod fan;
 mod machine;
 mod registry;
+mod relay;
 mod running;
 mod signals;
+mod state;
+mod topics;
 mod watchdog;
 mod worker;
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use tidemill_core::code::{Code, Coded, Exit};
-use tidemill_core::ports::{Blocking, Broker, Clock, Observer, OwnTopic, Random, Schemas};
+use tidemill_core::ports::{Blocking, Broker, Clock, Observer, Random, Schemas};
 use tidemill_core::publisher::Publisher;
 use tidemill_core::service::{Service, ServiceBuilder};
 use tidemill_core::worker::Left;
+use tidemill_embedded::Local;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Configuration;
@@ -28,10 +32,13 @@ use crate::telemetry;
 use fan::Fan;
 use machine::{Threads, WallClock};
 use signals::Signals;
+use state::State;
 use watchdog::{Act, Watchdog, Watched};
 use worker::Post;
 
 pub use running::Running;
+pub(crate) use state::{database, outbox};
+pub(crate) use topics::missing;
 
 /// How long a host runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,30 +52,41 @@ pub enum Until {
 /// Several services in one process, on one broker.
 pub struct Host {
     configuration: Configuration,
+    /// Records, and who reads which of them.
+    log: Arc<dyn Broker>,
+    state: State,
+    /// The log, or what stands beside it.
     broker: Arc<dyn Broker>,
     schemas: Option<Arc<dyn Schemas>>,
     clock: Arc<dyn Clock>,
     blocking: Arc<dyn Blocking>,
     services: Vec<Arc<Service>>,
+    /// Topics that the program itself writes to.
+    writes: Vec<Arc<str>>,
     observers: Vec<Arc<dyn Observer>>,
     on_block: Act,
 }
 
 impl Host {
     /// Opens the broker that the configuration names, and prepares for its schema registry. An address of an unknown scheme is
-    /// an error (TM-0103).
+    /// an error (TM-0103), and so is a place of another form for state (TM-0102).
     pub fn open(configuration: Configuration) -> Result<Self, Coded> {
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let blocking: Arc<dyn Blocking> = Arc::new(Threads::new());
         let schemas = registry::open(&configuration, &clock, &blocking)?;
-        let broker = broker::open(&configuration, Arc::clone(&clock), Arc::clone(&blocking))?;
+        let log = broker::open(&configuration, Arc::clone(&clock), Arc::clone(&blocking))?;
+        let state = State::open(&configuration, &log, &clock, &blocking)?;
+        let broker = state.broker(&log);
         Ok(Self {
             configuration,
+            log,
+            state,
             broker,
             schemas,
             clock,
             blocking,
             services: Vec::new(),
+            writes: Vec::new(),
             observers: Vec::new(),
             on_block: Arc::new(watchdog::end_process),
         })
@@ -103,8 +121,39 @@ impl Host {
             let message = format!("service {} is added twice to one host", service.name());
             return Err(Coded::new(Code::BAD_SERVICE, message));
         }
+        match &self.state {
+            State::Log => {}
+            State::Database(_, beside) => beside.outlast(service.longest_timeout()),
+            State::Rows(_) => {
+                let message = format!(
+                    "service {} cannot keep its state in a directory of rows; state has to be broker or postgres://…",
+                    service.name()
+                );
+                return Err(Coded::new(Code::BAD_VALUE, message));
+            }
+        }
         self.services.push(Arc::new(service));
         Ok(())
+    }
+
+    /// Says that the program itself writes to a topic, beside its services: so that it is created and looked for with theirs.
+    pub fn writes(&mut self, topic: impl Into<Arc<str>>) {
+        self.writes.push(topic.into());
+    }
+
+    /// The database in which services keep their state, and the program its rows, where that is one.
+    pub fn database(&self) -> Option<&tidemill_postgres::Settings> {
+        if let State::Database(settings, _) = &self.state { Some(settings) } else { None }
+    }
+
+    /// The directory in which the program keeps rows, where that is one.
+    pub fn rows(&self) -> Option<&Local> {
+        if let State::Rows(rows) = &self.state { Some(rows) } else { None }
+    }
+
+    /// An error (TM-0102) where nothing has to be relayed.
+    pub(crate) fn needs_outbox(&self) -> Result<(), Coded> {
+        self.state.outbox().map(drop).ok_or_else(state::no_outbox)
     }
 
     /// Shows what all services do to this observer, beside the log.
@@ -150,65 +199,6 @@ impl Host {
         &self.configuration
     }
 
-    /// The topics that the services read and write, and those that the broker needs for them, each once, by name.
-    pub fn topics(&self) -> BTreeSet<Arc<str>> {
-        self.services.iter().flat_map(|service| self.topics_of(service)).collect()
-    }
-
-    fn topics_of(&self, service: &Service) -> Vec<Arc<str>> {
-        let declared = service.input_topics().chain(service.output_topics()).cloned();
-        declared.chain(self.broker.own_topics(service.name()).into_iter().map(|own| own.name)).collect()
-    }
-
-    /// The service of which this topic is an own one, if there is one.
-    fn own_topic(&self, topic: &str) -> Option<(&Service, OwnTopic)> {
-        self.services.iter().find_map(|service| {
-            let of_service =
-                service.own_topics().map(|(name, partitions)| OwnTopic { name: Arc::clone(name), partitions });
-            let mut all = self.broker.own_topics(service.name()).into_iter().chain(of_service);
-            Some((&**service, all.find(|own| *own.name == *topic)?))
-        })
-    }
-
-    /// How many partitions a topic gets that is created: as many as its service's inputs have where it goes with them, else
-    /// as configured.
-    pub(crate) async fn partitions_for(&self, topic: &str) -> Result<u32, Coded> {
-        let Some((service, own)) = self.own_topic(topic) else { return Ok(self.configuration.partitions()) };
-        if let Some(partitions) = own.partitions {
-            return Ok(partitions);
-        }
-        for input in service.input_topics() {
-            if let Some(info) = self.broker.topics().describe(input).await? {
-                return Ok(info.partitions);
-            }
-        }
-        Ok(self.configuration.partitions())
-    }
-
-    /// Creates those of these topics that do not exist, with the configured number of partitions, and tells which they were.
-    /// One that exists stays as it is.
-    pub async fn create_topics(&self, topics: impl IntoIterator<Item = Arc<str>>) -> Result<Vec<Arc<str>>, Coded> {
-        let known = self.broker.topics();
-        let mut created = Vec::new();
-        // What the broker needs itself goes by the inputs, so those come first.
-        let (own, others): (Vec<_>, Vec<_>) = topics.into_iter().partition(|topic| self.own_topic(topic).is_some());
-        for topic in others.into_iter().chain(own) {
-            if known.describe(&topic).await?.is_none() {
-                let partitions = self.partitions_for(&topic).await?;
-                match self.own_topic(&topic) {
-                    Some((service, _)) => {
-                        let inputs: Vec<_> = service.input_topics().cloned().collect();
-                        self.broker.create_own(&topic, &inputs, partitions).await?;
-                    }
-                    None => known.create(&topic, partitions).await?,
-                }
-                tracing::debug!(topic = %topic, partitions, "topic created");
-                created.push(topic);
-            }
-        }
-        Ok(created)
-    }
-
     /// Starts the services, each on its workers' own threads. A topic that is missing is an error (TM-0401) that names the
     /// command which creates it, except on `memory:`, where there is no earlier moment to create it than this one. With a
     /// schema registry, every schema that is written has to be there (TM-0703), or is registered, as configured.
@@ -237,8 +227,11 @@ impl Host {
         let watchdog = Watchdog::start(watched.collect(), self.configuration.watchdog(), act);
         let heartbeats =
             posts.iter().map(|post| (Arc::clone(post.service.name()), Arc::clone(&post.heartbeat))).collect();
-        let (ending, ended) = mpsc::channel(posts.len().max(1));
-        let threads = posts.into_iter().map(|post| worker::start(post, ending.clone())).collect();
+        let relay = if self.configuration.text("outbox.relay") == "on" { self.relay()? } else { None };
+        let (ending, ended) = mpsc::channel(posts.len() + 1);
+        let workers = posts.into_iter().map(|post| worker::start(post, ending.clone()));
+        let relay = relay.map(|relay| relay::start(relay, stopped, ending.clone()));
+        let threads = workers.chain(relay).collect();
         Ok(Running {
             broker: Arc::clone(&self.broker),
             clock: Arc::clone(&self.clock),
@@ -277,27 +270,6 @@ impl Host {
             }
         }
         Ok(posts)
-    }
-
-    /// Sees to it that every topic of every service exists: one that is missing is created in memory, and elsewhere an error
-    /// (TM-0401) with its remedy.
-    pub(crate) async fn prepare(&self) -> Result<(), Coded> {
-        if broker::is_memory(self.configuration.broker()) {
-            return self.create_topics(self.topics()).await.map(drop);
-        }
-        let topics = self.broker.topics();
-        for service in &self.services {
-            for topic in self.topics_of(service) {
-                if topics.describe(&topic).await?.is_none() {
-                    let what = format!("topic {topic}, which service {} needs, does not exist", service.name());
-                    return Err(missing(&what, service.name(), self.configuration.broker()));
-                }
-            }
-            let inputs: Vec<_> = service.input_topics().cloned().collect();
-            let outputs: Vec<_> = service.output_topics().cloned().collect();
-            self.broker.check(service.name(), &inputs, &outputs).await?;
-        }
-        Ok(())
     }
 
     /// Starts the services and runs them until they are told to stop by SIGTERM or ctrl-c, or until nothing is left to do;
@@ -352,10 +324,10 @@ impl Host {
     }
 }
 
-/// What is missing, and the command that creates it.
-pub(crate) fn missing(what: &str, service: &str, address: &str) -> Coded {
-    let remedy = format!("{service} topics create --broker {address}");
-    Coded::new(Code::TOPIC_MISSING, format!("{what}; create it with: {remedy}"))
+/// A loop for timers and connections, on the caller's thread.
+fn event_loop() -> Runtime {
+    let event_loop = Builder::new_current_thread().enable_all().build();
+    event_loop.expect("a process that could start can make one more event queue")
 }
 
 #[cfg(test)]

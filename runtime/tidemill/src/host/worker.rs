@@ -13,9 +13,9 @@ use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{Blocking, Broker, Clock, Heartbeat, Observer, Schemas, Subscription};
 use tidemill_core::service::Service;
 use tidemill_core::worker::{Left, Ports, Worker};
-use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 
+use crate::host::event_loop;
 use crate::host::machine::SplitMix;
 
 /// How long to wait before a group is joined again whose broker did not answer.
@@ -46,13 +46,23 @@ pub(super) struct Ended {
 }
 
 /// Starts a worker, which tells its end on `ended`. There is room for one message of each worker.
-#[expect(clippy::disallowed_methods, reason = "the composition root makes the workers' threads; Running joins them")]
 pub(super) fn start(post: Post, ended: mpsc::Sender<Ended>) -> JoinHandle<()> {
-    let name = post.thread.clone();
+    let (service, thread) = (Arc::clone(post.service.name()), post.thread.clone());
+    spawn(service, thread, move || work(&post), ended)
+}
+
+/// Starts a thread that does this work and tells its end.
+#[expect(clippy::disallowed_methods, reason = "the composition root makes the workers' threads; Running joins them")]
+pub(super) fn spawn(
+    service: Arc<str>,
+    thread: String,
+    work: impl FnOnce() -> Result<Left, Coded> + Send + 'static,
+    ended: mpsc::Sender<Ended>,
+) -> JoinHandle<()> {
+    let name = thread.clone();
     let run = move || {
-        let (service, thread) = (Arc::clone(post.service.name()), post.thread.clone());
-        // What a panic leaves behind is dropped with the post; nothing of it is looked at again.
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(&post)));
+        // What a panic leaves behind is dropped with the work; nothing of it is looked at again.
+        let outcome = catch_unwind(AssertUnwindSafe(work));
         let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&thread, &*panic)));
         // Nobody listens any more when Running was dropped.
         let _ = ended.try_send(Ended { service, thread, outcome });
@@ -62,9 +72,7 @@ pub(super) fn start(post: Post, ended: mpsc::Sender<Ended>) -> JoinHandle<()> {
 }
 
 fn work(post: &Post) -> Result<Left, Coded> {
-    let runtime = Builder::new_current_thread().enable_time().build();
-    let runtime = runtime.expect("a runtime with timers only needs nothing of the system");
-    runtime.block_on(async {
+    event_loop().block_on(async {
         let mut stop = post.stop.clone();
         // An error means that the sender is gone: a worker that nobody owns stops too.
         let mut stopped = pin!(async move { drop(stop.wait_for(|stop| *stop).await) });
@@ -94,7 +102,7 @@ async fn open(post: &Post) -> Result<Worker, Coded> {
             Err(cause) => Err(cause),
         };
         match opened {
-            Err(cause) if cause.code == Code::BROKER_UNREACHABLE => {
+            Err(cause) if matches!(cause.code, Code::BROKER_UNREACHABLE | Code::DATABASE_UNREACHABLE) => {
                 tracing::debug!(thread = post.thread, %cause, "the group cannot be joined yet");
                 post.clock.sleep(PAUSE).await;
             }

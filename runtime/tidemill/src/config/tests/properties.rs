@@ -148,7 +148,7 @@ proptest! {
         let configuration = loaded(&file, &environment, &options).expect("all values are right");
         let plain = plain(&file, &environment, &options);
         let found = configuration.entries();
-        let found = found.map(|entry| [entry.key.to_owned(), entry.value.to_owned(), entry.origin.to_string()]);
+        let found = found.map(|entry| [entry.key.to_owned(), entry.value.into_owned(), entry.origin.to_string()]);
         prop_assert_eq!(&found.collect::<Vec<_>>(), &plain);
 
         // A service has its own value, else the general one, else what it declares.

@@ -64,7 +64,8 @@ fn post(failures: usize, stop: watch::Receiver<bool>) -> Post {
 
 fn opened(failures: usize) -> Result<(), Coded> {
     let (_stop, stopped) = watch::channel(false);
-    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime with timers only");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime with timers only");
     runtime.block_on(async { open(&post(failures, stopped)).await.map(drop) })
 }
 
