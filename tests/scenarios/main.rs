@@ -9,6 +9,7 @@ mod kafka;
 mod kill;
 mod letters;
 mod misbehaving;
+mod outbox;
 mod own_crate;
 mod poison;
 mod process;

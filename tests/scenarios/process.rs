@@ -26,7 +26,7 @@ pub(crate) fn real_data() -> Option<PathBuf> {
 
 /// The packages whose programs are run. They are built together: each by itself would have dependencies with other features, and all
 /// of those built once more.
-const PACKAGES: [&str; 5] = ["inventory", "orders", "payments", "sales", "shop"];
+const PACKAGES: [&str; 6] = ["inventory", "orders", "payments", "sales", "shop", "storefront"];
 
 /// The release build of a program of the workspace, built once in a test run.
 pub(crate) fn program(name: &str) -> PathBuf {

@@ -101,7 +101,7 @@ impl Broker for Postgres {
         let log = self.log.join(subscription)?.log;
         let pool =
             Rc::new(Pool::new(self.of_members(), Arc::clone(&self.texts), shortened(&name), Arc::clone(&self.clock)));
-        Ok(Member { log, commits: Committing::Unit(Rc::new(Commits::new(group, pool))) })
+        Ok(Member { log, commits: Committing::Unit(Rc::new(Commits::new(group, pool, self.log.topics()))) })
     }
 
     fn topics(&self) -> Arc<dyn Topics> {

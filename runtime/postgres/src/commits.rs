@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tidemill_core::code::{Code, Coded};
-use tidemill_core::ports::{Answer, CommitBatch, Generation, ShardCommit, UnitCommit, UnitTransaction};
+use tidemill_core::ports::{Answer, CommitBatch, Generation, ShardCommit, Topics, UnitCommit, UnitTransaction};
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
 use tokio::sync::Mutex;
@@ -43,14 +43,18 @@ pub(crate) fn partition_number(number: u32) -> i32 {
 pub(crate) struct Commits {
     group: Arc<str>,
     pool: Rc<Pool>,
+    topics: Arc<dyn Topics>,
+    /// The topics' own ids, as they were when their shards were loaded.
+    ids: RefCell<BTreeMap<Arc<str>, Arc<str>>>,
     owned: RefCell<BTreeMap<u32, Owned>>,
     /// The connection that shards are taken by, one after the other: what nobody waits for any more is over before the next one.
     taker: Mutex<Option<Client>>,
 }
 
 impl Commits {
-    pub(crate) fn new(group: Arc<str>, pool: Rc<Pool>) -> Self {
-        Self { group, pool, owned: RefCell::default(), taker: Mutex::default() }
+    pub(crate) fn new(group: Arc<str>, pool: Rc<Pool>, topics: Arc<dyn Topics>) -> Self {
+        let (ids, owned, taker) = (RefCell::default(), RefCell::default(), Mutex::default());
+        Self { group, pool, topics, ids, owned, taker }
     }
 
     /// The shard as this ownership has taken it.
@@ -101,6 +105,7 @@ impl Commits {
         generation: Generation,
         partitions: &[TopicPartition],
     ) -> Result<Vec<Option<Progress>>, Coded> {
+        self.look_up(partitions).await?;
         let mut taker = self.taker.lock().await;
         if taker.as_ref().is_none_or(Client::is_closed) {
             *taker = Some(self.open_taker().await?);
@@ -117,7 +122,48 @@ impl Commits {
             Coded::new(Code::STATE_UNREADABLE, message)
         })?;
         self.owned.borrow_mut().insert(shard, owned);
+        // Behind the note of who owns it: an operator who resets the shard does so in spite of this.
+        self.compare(client, owned, partitions, &found).await?;
         Ok(partitions.iter().map(|partition| found.get(partition).cloned()).collect())
+    }
+
+    /// Asks for the ids of topics.
+    async fn look_up(&self, partitions: &[TopicPartition]) -> Result<(), Coded> {
+        for TopicPartition { topic, .. } in partitions {
+            let Some(found) = self.topics.describe(topic).await? else {
+                return Err(Coded::new(Code::TOPIC_MISSING, format!("there is no topic {topic}")));
+            };
+            self.ids.borrow_mut().insert(Arc::clone(topic), found.id);
+        }
+        Ok(())
+    }
+
+    /// Whether the topics are those that progress tells of. Another topic of the same name has other records at the same offsets.
+    async fn compare(
+        &self,
+        client: &Client,
+        owned: Owned,
+        partitions: &[TopicPartition],
+        found: &BTreeMap<TopicPartition, Progress>,
+    ) -> Result<(), Coded> {
+        let ids = self.ids.borrow().clone();
+        let (topics, given): (Vec<&str>, Vec<&str>) = ids.iter().map(|(topic, id)| (&**topic, &**id)).unzip();
+        let others = client.query(&self.pool.texts.sources, &[&owned.id, &topics, &given]).await;
+        let others = others.map_err(|error| coded(&error, "the topics of a shard cannot be compared"))?;
+        if let Some(other) = others.first() {
+            let topic: &str = other.get(0);
+            let message = format!("topic {topic} was made again since {} read it; `reset` lets it begin anew", self.group);
+            return Err(Coded::new(Code::TOPIC_REPLACED, message));
+        }
+        for partition in partitions {
+            let (_, end) = self.topics.offsets(partition).await?;
+            if let Some(done) = found.get(partition).filter(|done| done.next() > end) {
+                let (group, next) = (&self.group, done.next());
+                let message = format!("{partition} ends at {end}, and {group} has done everything before {next} of it");
+                return Err(Coded::new(Code::TOPIC_REPLACED, message));
+            }
+        }
+        Ok(())
     }
 
     /// Folds one shard's progress. The transaction is the caller's.
@@ -130,8 +176,10 @@ impl Commits {
             progress.encode(&mut encoded);
             let undone: Vec<i64> = progress.undone_offsets().map(signed).collect();
             let (number, next) = (partition_number(partition.partition), signed(progress.next()));
-            let values: Values<'_> =
-                &[&owned.id, &owned.number, &owned.generation, &&*partition.topic, &number, &encoded, &next, &undone];
+            let topic_id = self.ids.borrow().get(&partition.topic).cloned().unwrap_or_default();
+            let Owned { id, number: taken, generation } = owned;
+            let (topic, topic_id) = (&*partition.topic, &*topic_id);
+            let values: Values<'_> = &[&id, &taken, &generation, &topic, &number, &encoded, &next, &undone, &topic_id];
             client.query_one(&fold, values).await.map_err(|error| answer(&error))?;
         }
         Ok(())

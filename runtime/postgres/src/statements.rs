@@ -57,11 +57,19 @@ const PROGRESS: &str = "select topic, partition, progress from {schema}.progress
 const DONE: &str = "select topic, partition, position, since from {schema}.done where shard = $1 \
                     order by topic, partition, position";
 
+/// Tells which topics a shard has read, and takes note of those that it never did.
+const SOURCES: &str = "with given as (select * from unnest($2::text[], $3::text[]) as given (topic, topic_id)),
+    added as (insert into {schema}.source (shard, topic, topic_id) select $1, topic, topic_id from given on conflict do nothing)
+select given.topic from given join {schema}.source on source.shard = $1 and source.topic = given.topic
+where source.topic_id <> given.topic_id";
+
 /// Keeps progress, and forgets the records that are done in it.
 const FOLD: &str = "with {fence},
     kept as (insert into {schema}.progress (shard, topic, partition, progress)
         select id, $4, $5, $6 from fence
         on conflict (shard, topic, partition) do update set progress = excluded.progress),
+    named as (insert into {schema}.source (shard, topic, topic_id) select id, $4, $9 from fence
+        on conflict (shard, topic) do update set topic_id = excluded.topic_id where source.topic_id <> excluded.topic_id),
     folded as (delete from {schema}.done using fence where done.shard = fence.id and done.topic = $4 and done.partition = $5
         and done.position < $7 and done.position <> all ($8::bigint[]))
 select case {fenced} else 0 end";
@@ -168,6 +176,7 @@ pub(crate) struct Texts {
     pub(crate) take: String,
     pub(crate) progress: String,
     pub(crate) done: String,
+    pub(crate) sources: String,
     pub(crate) fold: String,
     pub(crate) end_owner: String,
     pub(crate) end_idle: String,
@@ -189,6 +198,7 @@ impl Texts {
             take: text(TAKE),
             progress: text(PROGRESS),
             done: text(DONE),
+            sources: text(SOURCES),
             fold: text(FOLD),
             end_owner: text(END_OWNER),
             end_idle: text(END_IDLE),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use devkit::kafka::Kafka;
 use serde_json::Value;
 
 use super::tally::Stage;
@@ -71,26 +72,47 @@ pub(super) fn number(value: &Value, field: &str) -> u64 {
 
 /// All committed records of a topic, key and value; those of one key in their order.
 pub(super) fn read(stage: &Stage, topic: &str) -> Vec<(String, Value)> {
-    let printed = stage.tool(
-        "console-consumer",
-        &[
-            "--topic",
-            topic,
-            "--from-beginning",
-            "--isolation-level",
-            "read_committed",
-            // Long enough to notice a reader that is held back by an open transaction, which sees less then.
-            "--timeout-ms",
-            "5000",
-            "--formatter-property",
-            "print.key=true",
-            "--formatter-property",
-            "key.separator=|",
-        ],
-    );
+    let all = committed(&stage.kafka, topic, Shows::Values);
+    all.into_iter().map(|(key, value)| (key, serde_json::from_str(&value).expect("values are JSON"))).collect()
+}
+
+/// What is printed of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shows {
+    /// Their keys: values are no text.
+    Keys,
+    /// Keys and values.
+    Values,
+}
+
+/// All committed records of a topic as Kafka's own consumer prints them: key and value, those of one key in their order.
+pub(crate) fn committed(kafka: &Kafka, topic: &str, shows: Shows) -> Vec<(String, String)> {
+    let address = kafka.admin_address();
+    let value = format!("print.value={}", shows == Shows::Values);
+    let arguments = [
+        "--bootstrap-server",
+        &address,
+        "--topic",
+        topic,
+        "--from-beginning",
+        "--isolation-level",
+        "read_committed",
+        // Long enough to notice a reader that is held back by an open transaction, which sees less then.
+        "--timeout-ms",
+        "5000",
+        "--formatter-property",
+        "print.key=true",
+        "--formatter-property",
+        &value,
+        "--formatter-property",
+        "key.separator=|",
+    ];
+    let output = kafka.tool("console-consumer", &arguments).expect("the tool can be started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).expect("what is printed is text");
     let record = |line: &str| {
-        let (key, value) = line.split_once('|').unwrap_or_else(|| panic!("no record: {line}"));
-        (key.to_owned(), serde_json::from_str(value).expect("values are JSON"))
+        let (key, value) = line.split_once('|').unwrap_or((line, ""));
+        (key.to_owned(), value.to_owned())
     };
     printed.lines().map(record).collect()
 }

@@ -254,7 +254,7 @@ fn forget(folder: &Path) {
 }
 
 /// Waits until something has come about.
-pub(super) fn until(what: &str, mut come: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut come: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !come() {
         assert!(begun.elapsed() < PATIENCE, "it did not come about within {PATIENCE:?} that {what}");

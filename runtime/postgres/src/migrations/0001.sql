@@ -20,6 +20,14 @@ create table {schema}.progress (
     primary key (shard, topic, partition)
 );
 
+-- Which topics those are: one that is made again has another id, and offsets that begin anew.
+create table {schema}.source (
+    shard bigint not null,
+    topic text not null,
+    topic_id text not null,
+    primary key (shard, topic)
+);
+
 -- Records that are done since then.
 create table {schema}.done (
     shard bigint not null,

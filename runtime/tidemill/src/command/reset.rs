@@ -35,6 +35,9 @@ const PAGE: usize = 10_000;
 /// How long it may take until all partitions of the group are here.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Behind every record that a log ever holds.
+const END: u64 = i64::MAX as u64;
+
 /// What becomes of the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum State {
@@ -232,24 +235,23 @@ async fn move_shard(
         Committing::Batch(commits) => commits.load(shard, generation, partitions.clone()).await,
         Committing::Unit(commits) => commits.load(shard, generation, partitions.clone()).await,
     };
-    let before = match loaded {
-        Ok(before) => before,
+    match loaded {
+        Ok(_) => {}
         // That positions do not fit the state is what this mends.
-        Err(cause) if matches!(cause.code, Code::OFFSETS_LOST | Code::TOPIC_REPLACED) => Vec::new(),
+        Err(cause) if matches!(cause.code, Code::OFFSETS_LOST | Code::TOPIC_REPLACED) => {}
         Err(cause) => return Err(cause),
-    };
+    }
     match commits {
         Committing::Batch(commits) => {
             commit.changes = removals(drops, async |range| commits.scan(shard, range, PAGE)).await?;
             done(commits.commit(Arc::new(batch(commit))).await)
         }
         Committing::Unit(commits) => {
-            // Traces of single units would tell of records that are to be done again: they go into progress first.
-            let progress = partitions.into_iter().zip(before).filter_map(|(partition, of)| Some((partition, of?)));
-            let traces = ShardCommit { shard, generation, changes: Vec::new(), progress: progress.collect() };
-            if !traces.progress.is_empty() {
-                done(commits.fold(Arc::new(batch(traces))).await)?;
-            }
+            // Traces of single units tell of records that are to be done again. They go as those before an end that no log reaches, which
+            // is an error for whoever finds it there.
+            let all = partitions.into_iter().map(|partition| (partition, Progress::starting_at(END))).collect();
+            let traces = ShardCommit { shard, generation, changes: Vec::new(), progress: all };
+            done(commits.fold(Arc::new(batch(traces))).await)?;
             let mut transaction = commits.begin(shard, generation).await?;
             let changes = removals(drops, async |range| transaction.scan(range, PAGE).await).await?;
             let effects = UnitEffects { done: None, changes, once: None, outputs: Outputs::default() };

@@ -1,0 +1,48 @@
+//! What is wrong with a database is one error when a service starts.
+
+use tidemill_postgres::tokio_postgres::{NoTls, connect};
+
+use crate::process::{example, refused, run};
+
+/// Runs SQL as somebody who may do everything.
+fn execute(url: &str, sql: &str) {
+    let event_loop = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+    event_loop.block_on(async {
+        let (client, connection) = connect(url, NoTls).await.expect("the database answers");
+        tokio::spawn(async move { drop(connection.await) });
+        client.batch_execute(sql).await.expect("it can be done");
+    });
+}
+
+#[test]
+fn what_is_wrong_with_a_database_is_one_error() {
+    let options = devkit::postgres::Options::default();
+    let Some(mut postgres) = devkit::postgres::own_for_tests("databases that cannot be used", &options) else { return };
+    let (url, folder) = (postgres.url(), tempfile::tempdir().expect("a temporary folder"));
+    let broker = format!("embedded:{}", folder.path().join("log").display());
+    let bookings = |command: &[&str], state: &str| {
+        run(&example("bookings"), &[command, &["--broker", &broker, "--state", state]].concat())
+    };
+    let starts = |state: &str| bookings(&["run", "--until-drained"], state);
+    let made = bookings(&["topics", "create"], &url);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    refused(&starts(&url), 3, &["TM-0803", "database migrate", "no tables"]);
+    let migrated = bookings(&["database", "migrate"], &url);
+    assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+    let checked = bookings(&["database", "check"], &url);
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    let good = starts(&url);
+    assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
+    let wrong = url.replace("tidemill:tidemill@", "tidemill:canary@");
+    let output = starts(&wrong);
+    refused(&output, 4, &["TM-0802", "password"]);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("canary"), "a password is told");
+    execute(&url, "insert into tidemill.migration (number) values (99)");
+    refused(&starts(&url), 3, &["TM-0804", "version 99"]);
+    execute(&url, "delete from tidemill.migration where number = 99; alter database postgres set default_transaction_read_only = on");
+    refused(&starts(&url), 3, &["TM-0805", "takes no writes"]);
+    postgres.stop().expect("it stops");
+    refused(&starts(&url), 5, &["TM-0801"]);
+    refused(&bookings(&["database", "check"], "mysql://here/there"), 2, &["TM-0102", "state"]);
+    refused(&run(&example("bookings"), &["run", "--state", &url]), 2, &["TM-0102", "memory"]);
+}
