@@ -8,7 +8,7 @@ use tidemill::code::Coded;
 use tidemill::ports::Broker;
 use tidemill::service::ServiceBuilder;
 
-use crate::{passthrough, restore, stateful};
+use crate::{passthrough, relay, restore, rows, stateful};
 
 /// How many keys the records have.
 pub(crate) const KEYS: u64 = 100_000;
@@ -30,6 +30,10 @@ pub(crate) enum Case {
     Latency,
     /// Loses its state and reads it again from the changelog; then keeps it and starts again. On Kafka only.
     Restore,
+    /// Writes one row into Postgres for each raw record.
+    Rows,
+    /// Sends what lies in an outbox in Postgres, and measures how long a row waits there. On Kafka only.
+    Relay,
     /// Decodes an Avro event, counts the events of its key, and emits an Avro event.
     Stateful,
 }
@@ -41,6 +45,8 @@ impl Case {
             Self::Passthrough => passthrough::NAME,
             Self::Latency => LATENCY,
             Self::Restore => restore::NAME,
+            Self::Rows => rows::NAME,
+            Self::Relay => relay::NAME,
             Self::Stateful => stateful::NAME,
         }
     }
@@ -48,7 +54,7 @@ impl Case {
     /// The topic that the service reads.
     pub(crate) fn input(self) -> &'static str {
         match self {
-            Self::Passthrough | Self::Latency | Self::Restore => passthrough::INPUT,
+            Self::Passthrough | Self::Latency | Self::Restore | Self::Rows | Self::Relay => passthrough::INPUT,
             Self::Stateful => stateful::INPUT,
         }
     }
@@ -56,18 +62,20 @@ impl Case {
     /// The topic that the service, or the bare loop, writes one record to for each that it reads.
     pub(crate) fn output(self) -> &'static str {
         match self {
-            Self::Passthrough | Self::Latency | Self::Restore => passthrough::OUTPUT,
+            Self::Passthrough | Self::Latency | Self::Restore | Self::Rows | Self::Relay => passthrough::OUTPUT,
             Self::Stateful => stateful::OUTPUT,
         }
     }
 
-    /// The service, which has the case's name.
-    pub(crate) fn service(self) -> ServiceBuilder {
-        match self {
+    /// The service, which has the case's name, if there is one.
+    pub(crate) fn service(self) -> Option<ServiceBuilder> {
+        Some(match self {
             Self::Passthrough | Self::Latency => passthrough::service(self.name()),
             Self::Restore => restore::service(),
+            Self::Rows => rows::service(),
+            Self::Relay => return None,
             Self::Stateful => stateful::service(),
-        }
+        })
     }
 
     /// How many records are worked through where nobody says.
@@ -75,6 +83,8 @@ impl Case {
         match self {
             Self::Latency => 30_000,
             Self::Restore => 1_000_000,
+            Self::Rows => 50_000,
+            Self::Relay => 200_000,
             Self::Passthrough | Self::Stateful => 2_000_000,
         }
     }
@@ -83,7 +93,7 @@ impl Case {
     pub(crate) async fn publish(self, broker: &Arc<dyn Broker>, records: u64) -> Result<(), Coded> {
         match self {
             Self::Passthrough | Self::Latency => passthrough::publish(&**broker, records, key_of).await,
-            Self::Restore => passthrough::publish(&**broker, records, |number| number).await,
+            Self::Restore | Self::Rows | Self::Relay => passthrough::publish(&**broker, records, |number| number).await,
             Self::Stateful => stateful::publish(broker, records).await,
         }
     }

@@ -41,7 +41,7 @@ impl Cluster {
     pub(crate) fn bare(&self, case: Case, records: u64, commit_every: Duration) -> Result<Duration, Coded> {
         let route = route(case, commit_every);
         match case {
-            Case::Passthrough | Case::Latency | Case::Restore => {
+            Case::Passthrough | Case::Latency | Case::Restore | Case::Rows | Case::Relay => {
                 raw::run(self.0.clone(), &route, records, &mut passthrough::Pass, now)
             }
             Case::Stateful => {

@@ -36,7 +36,7 @@ pub(crate) struct Percentiles {
 }
 
 impl Percentiles {
-    fn of(mut all: Vec<Duration>) -> Self {
+    pub(crate) fn of(mut all: Vec<Duration>) -> Self {
         all.sort_unstable();
         let at = |hundredths: usize| all.get((all.len() * hundredths / 100).min(all.len() - 1)).copied();
         let [p50, p99] = [50, 99].map(|hundredths| at(hundredths).unwrap_or_default());

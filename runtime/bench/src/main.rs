@@ -15,8 +15,10 @@ mod meter;
 mod options;
 mod passthrough;
 mod process;
+mod relay;
 mod report;
 mod restore;
+mod rows;
 mod stateful;
 
 /// The allocator of the shop's programs, with each thread's allocations counted.

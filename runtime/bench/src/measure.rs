@@ -19,8 +19,8 @@ use crate::case::Case;
 use crate::kafka::Cluster;
 use crate::meter::{Meter, Usage};
 use crate::options::Bench;
-use crate::report::{Figures, LatencyReport, Report};
-use crate::{bare, latency, restore};
+use crate::report::{Figures, LatencyReport, RelayReport, Report, RowsReport};
+use crate::{bare, latency, relay, restore, rows};
 
 /// How many partitions every topic has; the one worker runs all of them.
 pub(crate) const PARTITIONS: u32 = 4;
@@ -68,10 +68,17 @@ fn unwritable(path: &Path, cause: &dyn std::fmt::Display) -> Coded {
 
 async fn run(configuration: Configuration, case: Case, records: u64, warm_up: u64) -> Result<Figures, Coded> {
     let cluster = Cluster::of(&configuration);
+    let configuration = if matches!(case, Case::Rows | Case::Relay) { rows::of_run(&configuration)? } else { configuration };
     let mut host = Host::open(configuration.clone())?;
-    host.add(case.service())?;
+    match case.service() {
+        Some(service) => host.add(service)?,
+        None => host.writes(case.output()),
+    }
     let Some(cluster) = cluster else {
-        if matches!(case, Case::Latency | Case::Restore) {
+        if case == Case::Rows {
+            return rows::measure(&mut host, records).await.map(|times| Figures::Rows(RowsReport::new(records, times)));
+        }
+        if matches!(case, Case::Latency | Case::Restore | Case::Relay) {
             let message = format!("{} is measured on Kafka: --broker kafka://HOST:PORT", case.name());
             return Err(Coded::new(Code::BAD_VALUE, message));
         }
@@ -84,6 +91,12 @@ async fn run(configuration: Configuration, case: Case, records: u64, warm_up: u6
             .await
             .map(|(service, bare)| Figures::Latency(LatencyReport::new(records, service, bare))),
         Case::Restore => restore::measure(&host, &configuration, records).await.map(Figures::Restore),
+        Case::Rows => {
+            rows::measure(&mut host, records).await.map(|times| Figures::Rows(RowsReport::new(records, times)))
+        }
+        Case::Relay => relay::measure(&mut host, &cluster, records)
+            .await
+            .map(|seen| Figures::Relay(RelayReport::new(records, &seen))),
         Case::Passthrough | Case::Stateful => {
             if warm_up > 0 {
                 warm(warm_up);

@@ -11,6 +11,7 @@ use tidemill::command::{self, Output};
 use crate::case::Case;
 use crate::latency::Percentiles;
 use crate::meter::Usage;
+use crate::relay::Seen;
 use crate::restore::Load;
 
 /// How every record is handled.
@@ -157,6 +158,85 @@ impl RestoreReport {
     }
 }
 
+/// What rows have shown that were written for each record.
+#[derive(Debug, Serialize)]
+pub(crate) struct RowsReport {
+    case: Case,
+    guarantee: &'static str,
+    records: u64,
+    records_per_second: u64,
+    raw_rows_per_second: u64,
+    ratio: f64,
+}
+
+impl RowsReport {
+    /// For so many records: how long the service took, and the bare loop.
+    pub(crate) fn new(records: u64, (service, bare): (Duration, Duration)) -> Self {
+        Self {
+            case: Case::Rows,
+            guarantee: GUARANTEE,
+            records,
+            records_per_second: per_second(records, service),
+            raw_rows_per_second: per_second(records, bare),
+            ratio: rounded(bare.as_secs_f64() / service.as_secs_f64()),
+        }
+    }
+
+    fn table(&self) -> String {
+        lay_out(&[
+            ("case", self.case.name().to_owned()),
+            ("guarantee", self.guarantee.to_owned()),
+            ("records", self.records.to_string()),
+            ("records_per_second", self.records_per_second.to_string()),
+            ("raw_rows_per_second", self.raw_rows_per_second.to_string()),
+            ("ratio", self.ratio.to_string()),
+        ])
+    }
+}
+
+/// What a relay has shown.
+#[derive(Debug, Serialize)]
+pub(crate) struct RelayReport {
+    case: Case,
+    guarantee: &'static str,
+    rows: u64,
+    rows_per_second: u64,
+    raw_rows_per_second: u64,
+    ratio: f64,
+    idle_p50_ms: f64,
+    idle_p99_ms: f64,
+}
+
+impl RelayReport {
+    /// For so many rows.
+    pub(crate) fn new(rows: u64, seen: &Seen) -> Self {
+        let millis = |time: Duration| rounded(time.as_secs_f64() * 1_000.0);
+        Self {
+            case: Case::Relay,
+            guarantee: GUARANTEE,
+            rows,
+            rows_per_second: per_second(rows, seen.relay),
+            raw_rows_per_second: per_second(rows, seen.bare),
+            ratio: rounded(seen.bare.as_secs_f64() / seen.relay.as_secs_f64()),
+            idle_p50_ms: millis(seen.idle.p50),
+            idle_p99_ms: millis(seen.idle.p99),
+        }
+    }
+
+    fn table(&self) -> String {
+        lay_out(&[
+            ("case", self.case.name().to_owned()),
+            ("guarantee", self.guarantee.to_owned()),
+            ("rows", self.rows.to_string()),
+            ("rows_per_second", self.rows_per_second.to_string()),
+            ("raw_rows_per_second", self.raw_rows_per_second.to_string()),
+            ("ratio", self.ratio.to_string()),
+            ("idle_p50_ms", self.idle_p50_ms.to_string()),
+            ("idle_p99_ms", self.idle_p99_ms.to_string()),
+        ])
+    }
+}
+
 /// What a run has shown, of whatever case.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
@@ -164,6 +244,8 @@ pub(crate) enum Figures {
     Speed(Report),
     Latency(LatencyReport),
     Restore(RestoreReport),
+    Rows(RowsReport),
+    Relay(RelayReport),
 }
 
 impl Figures {
@@ -174,6 +256,8 @@ impl Figures {
             (Output::Table, Self::Speed(report)) => command::print(report.table()),
             (Output::Table, Self::Latency(report)) => command::print(report.table()),
             (Output::Table, Self::Restore(report)) => command::print(report.table()),
+            (Output::Table, Self::Rows(report)) => command::print(report.table()),
+            (Output::Table, Self::Relay(report)) => command::print(report.table()),
         }
     }
 }
