@@ -1,14 +1,16 @@
-//! What the runtime keeps of a shard beside its handlers' state: parked records and open letters, and how both are found again.
+//! What the runtime keeps of a shard beside its handlers' state: parked records, open letters, what the inbox knows, and how all of it is
+//! found again.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::code::{Code, Coded};
 use crate::guard::{GUARD, Mark};
 use crate::id::EventId;
-use crate::inbox::{self, Done, Inbox};
+use crate::inbox::{self, COPIES, Copies, Done, Inbox};
 use crate::lane::LaneId;
 use crate::letters::{LETTERS, Letters, Open};
 use crate::parking::{PARKED, Parked, Parking, Slot, Waits};
@@ -37,6 +39,8 @@ pub(crate) enum Entered {
     Closed { id: EventId },
     /// Something of the inbox was written or removed.
     Kept(Done),
+    /// A copy had no effects; so many there are of this handler with it.
+    Copied { handler: Arc<str>, count: u64 },
 }
 
 /// What the runtime keeps of a shard.
@@ -45,6 +49,7 @@ pub(crate) struct Books {
     pub(crate) parking: Parking,
     pub(crate) letters: Letters,
     pub(crate) inbox: Inbox,
+    pub(crate) copies: Copies,
 }
 
 /// What was found in the state of a shard.
@@ -69,6 +74,7 @@ impl Books {
             Entered::Opened { id, open } => self.letters.open(id, open),
             Entered::Closed { id } => self.letters.close(id),
             Entered::Kept(done) => self.inbox.did(done),
+            Entered::Copied { handler, count } => self.copies.set(handler, count),
         }
     }
 }
@@ -78,6 +84,7 @@ impl Books {
 struct Reading {
     letters: Letters,
     inbox: inbox::Found,
+    copies: Copies,
     mark: Option<Mark>,
     origins: BTreeMap<u64, Position>,
     parked: Vec<(Slot, LaneId, Waits)>,
@@ -107,6 +114,8 @@ impl Reading {
                 self.letters.open(id, Open::read(value).map_err(|_| bad("an open dead letter"))?);
             }
             GUARD => self.mark = Mark::read(value),
+            COPIES if is_planted(Bug::CopiesForgotten) => {}
+            COPIES => self.copies.take(entry, value).ok_or_else(|| bad("the number of copies"))?,
             _ if is_planted(Bug::InboxLost) => {}
             _ => self.inbox.take(map, entry, value).ok_or_else(|| bad("the inbox"))?,
         }
@@ -114,13 +123,13 @@ impl Reading {
     }
 
     fn into_found(self, inbox: Inbox) -> Found {
-        let Self { letters, inbox: known, mark, origins, mut parked } = self;
+        let Self { letters, inbox: known, copies, mark, origins, mut parked } = self;
         let mut parking = Parking::default();
         parked.sort_unstable_by_key(|(slot, ..)| slot.number);
         for (slot, lane, waits) in parked {
             parking.add(&lane, slot, &waits);
         }
-        Found { books: Books { parking, letters, inbox: known.into_inbox(inbox) }, mark, origins }
+        Found { books: Books { parking, letters, inbox: known.into_inbox(inbox), copies }, mark, origins }
     }
 }
 

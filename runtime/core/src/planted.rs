@@ -68,6 +68,8 @@ pub enum Bug {
     KnownBeforeDone,
     /// What was known before a start is not found again.
     InboxLost,
+    /// How many copies there were before a start is not found again.
+    CopiesForgotten,
 }
 
 /// Whether a bug is planted on this thread.
@@ -108,7 +110,7 @@ mod switch {
 
     impl Bug {
         /// All of them.
-        pub const ALL: [Self; 31] = [
+        pub const ALL: [Self; 32] = [
             Self::ProgressBeforeState,
             Self::UndoneForgotten,
             Self::RevokeForgotten,
@@ -140,6 +142,7 @@ mod switch {
             Self::InboxForgotten,
             Self::KnownBeforeDone,
             Self::InboxLost,
+            Self::CopiesForgotten,
         ];
     }
 }

@@ -333,8 +333,8 @@ impl Shard {
     /// A unit's event is known from now on. Where another unit was quicker with the same event, this one's effects are not kept.
     fn known(&self, unit: &mut Unit) -> Disposition {
         let Some(event) = unit.event else { return Disposition::Done };
-        let inbox = &mut self.home.books.borrow_mut().inbox;
-        let is_first = inbox.apply(event, &unit.origin.topic, unit.record.offset, unit.now);
+        let (topic, offset) = (&unit.origin.topic, unit.record.offset);
+        let is_first = self.home.books.borrow_mut().inbox.apply(event, topic, offset, unit.now);
         // Where units commit by themselves, its own commit has told already.
         if is_first || is_planted(Bug::KnownBeforeDone) || matches!(self.home.env.commits, Committing::Unit(_)) {
             return Disposition::Done;

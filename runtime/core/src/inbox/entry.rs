@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::headers::{read_varint, write_varint};
+use crate::inbox::COPIES;
 use crate::ports::Entry;
 use crate::state::{RUNTIME_NAME, ScopeKey, entry_suffix};
 use crate::time::Timestamp;
@@ -148,10 +149,12 @@ pub(crate) fn holds(run: &[u8], id: u128) -> bool {
     Run::read(run).is_some_and(|run| run.applied.iter().any(|applied| applied.id == id))
 }
 
-/// Whether a state key is one of the inbox.
+/// Whether a state key is one of the inbox: it tells of ids, or how many copies there were.
 pub fn is_known(key: &[u8]) -> bool {
     let place = ScopeKey::parse(key).filter(|place| place.handler == RUNTIME_NAME);
-    place.is_some_and(|place| place.entry.is_some_and(|entry| name_of(place.name, entry).is_some()))
+    place.is_some_and(|place| {
+        place.entry.is_some_and(|entry| place.name == COPIES || name_of(place.name, entry).is_some())
+    })
 }
 
 /// Where an event stood, and when it had its effects.

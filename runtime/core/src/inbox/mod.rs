@@ -5,6 +5,7 @@
 //! enough is closed: its ids go into pages by their value, and what stays in memory is a filter over each page. Buckets are dropped
 //! when the service has run for the whole retention since they were closed; time in which it does not run does not count.
 
+mod copies;
 mod entry;
 mod filter;
 mod found;
@@ -20,6 +21,8 @@ use entry::{Applied, Name, Run, halves};
 use filter::{Filter, share};
 use leaving::Leaving;
 
+pub(crate) use copies::{COPIES, Copies, copies_entry};
+pub use copies::{copies, copies_range};
 pub(crate) use entry::holds;
 pub use entry::{Place, applied, is_known};
 pub(crate) use found::Found;

@@ -17,7 +17,7 @@ use crate::ports::{Answer, Change, Committing, Disposition, Done, Retrying, Unit
 use crate::retry::COMMIT_RETRY;
 use crate::unit::guarded::{Ended, Guarded};
 use crate::unit::judge::{End, Verdict, judge, judge_for_good};
-use crate::unit::settle::{Act, conclude, has_room, is_copy, is_refused, settle};
+use crate::unit::settle::{Act, conclude, has_room, is_copy, is_refused, settle, suppress};
 use crate::unit::{Finished, Outcome, Settles, Step, Unit};
 use crate::worker::Env;
 
@@ -51,7 +51,7 @@ async fn handle(unit: &mut Unit) -> Outcome {
     loop {
         match is_copy(unit).await {
             Ok(false) => {}
-            Ok(true) => return settle(unit, &Act::Copy).await,
+            Ok(true) => return Box::pin(suppress(unit)).await,
             Err(cause) => return Outcome::Restart(refused(cause)),
         }
         let learned = match unit.missing_schema() {

@@ -2,6 +2,7 @@
 //! operator says. Each of these is a unit like any other: one act with its progress.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -11,7 +12,7 @@ use crate::failure::Then;
 use crate::guard::guard_suffix;
 use crate::headers;
 use crate::id::EventId;
-use crate::inbox::{Chore, Look};
+use crate::inbox::{Chore, Look, copies_entry};
 use crate::internal::{Became, Command, OPERATION, Operation, Order};
 use crate::letters::{self, MOST_ROUNDS, Open, Round, letter_suffix};
 use crate::outputs::Address;
@@ -63,6 +64,14 @@ impl Act {
             Self::Chore(_) => (None, Disposition::Kept),
         }
     }
+}
+
+/// A copy has no effects, and is counted: one of the shard at a time.
+pub(super) async fn suppress(unit: &mut Unit) -> Outcome {
+    let turn = unit.home.books.borrow().copies.turn();
+    let _turn = turn.lock().await;
+    // The shard enters in its books what an ended unit did before it polls another, so who comes next sees this one counted.
+    settle(unit, &Act::Copy).await
 }
 
 /// Does it, and commits it where units commit by themselves.
@@ -149,6 +158,7 @@ async fn enact(unit: &mut Unit, act: &Act) -> Result<(), Trouble> {
         }
         Act::Copy => {
             unit.leave();
+            unit.count_copy();
             Ok(())
         }
         Act::Chore(Chore { entries, done }) => {
@@ -282,6 +292,16 @@ impl Unit {
         self.kept.clear();
         self.entered.clear();
         self.leave();
+        self.count_copy();
+    }
+
+    /// The unit's record is a copy. No other of the shard is counted until it is known what became of this one.
+    fn count_copy(&mut self) {
+        let handler = Arc::clone(&self.registered().name);
+        let count = self.home.books.borrow().copies.one_more(&handler);
+        let (suffix, value) = copies_entry(&handler, count);
+        self.kept.push((Bytes::new(), suffix, Some(value)));
+        self.entered.push(Entered::Copied { handler, count });
     }
 
     /// The unit's record is parked no more, if it was.

@@ -11,6 +11,7 @@ use tidemill_core::event::Event;
 use tidemill_core::failure::Policies;
 use tidemill_core::handler::HandlerError;
 use tidemill_core::headers::{self, Headers};
+use tidemill_core::inbox::{self, copies_range};
 use tidemill_core::internal::Wish;
 use tidemill_core::letters::Letter;
 use tidemill_core::limits::Limits;
@@ -47,6 +48,21 @@ fn copies(stage: &Stage) -> usize {
     stage.recorder.count(|seen| matches!(seen, Seen::UnitEnded { disposition: Disposition::Copy, .. }))
 }
 
+/// How many copies there were, as it is durable.
+fn suppressed(stage: &Stage) -> u64 {
+    let entries = stage.broker.states(GROUP, 0).into_iter().filter(|(key, _)| copies_range().contains(key));
+    entries.map(|entry| inbox::copies(&entry).expect("written by the same build").1).sum()
+}
+
+/// Whatever happened so far: what is done and had no effects is counted as a copy.
+fn audit(stage: &Stage, keys: &[&str], time: &str) {
+    let Some(progress) = stage.broker.progress(GROUP, &partition(0)) else { return };
+    let fed = stage.broker.records(IN).swap_remove(0);
+    let done = fed.iter().filter(|record| progress.is_done(record.offset)).count() as u64;
+    let had_effects: u64 = keys.iter().filter_map(|key| stage.cell(key, COUNT)).sum();
+    assert_eq!(suppressed(stage), done - had_effects, "{time}: {done} are done, {had_effects} had effects");
+}
+
 /// Runs a worker until everything is done, and stops it.
 fn run(stage: &mut Stage) {
     stage.switch = Switch::default();
@@ -72,7 +88,7 @@ fn a_copy_has_no_effects_also_after_a_restart() {
         feed(&stage, Some("a"), ID, task(1));
         run(&mut stage);
         assert_eq!((stage.cell("a", HISTORY), copies(&stage)), (Some(vec![1, 2]), 2), "{shape:?}");
-        assert_eq!(stage.results()["a"].len(), 2);
+        assert_eq!((stage.results()["a"].len(), suppressed(&stage)), (2, 2));
     }
 }
 
@@ -83,7 +99,7 @@ fn who_does_without_takes_copies_for_events() {
         feed(&stage, Some("a"), ID, task(1));
         feed(&stage, Some("a"), ID, task(1));
         run(&mut stage);
-        assert_eq!((stage.cell("a", COUNT), copies(&stage)), (Some(2), 0), "{shape:?}");
+        assert_eq!((stage.cell("a", COUNT), copies(&stage), suppressed(&stage)), (Some(2), 0, 0), "{shape:?}");
     }
 }
 
@@ -97,7 +113,7 @@ fn of_copies_under_way_at_once_one_has_effects() {
         run(&mut stage);
         let counts = ["a", "b", "c", "d"].map(|key| stage.cell(key, COUNT));
         let results: usize = stage.results().values().map(Vec::len).sum();
-        assert_eq!((results, copies(&stage)), (1, 3), "{shape:?} {counts:?}");
+        assert_eq!((results, copies(&stage), suppressed(&stage)), (1, 3, 3), "{shape:?} {counts:?}");
         assert_eq!(counts.iter().flatten().sum::<u64>(), 1);
     }
 }
@@ -120,6 +136,7 @@ fn a_copy_waits_for_what_becomes_of_its_event() {
         assert_eq!(stage.results()["a"].len(), 1, "{shape:?}");
         stage.switch.stop();
         executor.run_to_end(worker).expect("nothing stalls");
+        assert_eq!(suppressed(&stage), 1, "{shape:?}: it was parked, and is counted once");
     }
 }
 
@@ -140,7 +157,7 @@ fn what_was_redriven_is_known() {
         run(&mut stage);
         feed(&stage, Some("a"), ID, task(1));
         run(&mut stage);
-        assert_eq!((stage.cell("a", COUNT), copies(&stage)), (Some(1), 1), "{shape:?}");
+        assert_eq!((stage.cell("a", COUNT), copies(&stage), suppressed(&stage)), (Some(1), 1, 1), "{shape:?}");
     }
 }
 
@@ -222,6 +239,69 @@ fn ids_that_are_kept_for_less_than_a_record_is_tried_are_refused() {
     let error = stage(Duration::from_mins(30)).err().expect("an hour and more is tried");
     assert!(error.code == Code::BAD_SERVICE && error.message.contains("inbox.retention"), "{error}");
     assert!(stage(Duration::ZERO).is_ok() && stage(2 * HOUR).is_ok());
+}
+
+/// Copies of several keys at once, first beside their event and then behind it; and how their commits go, in turn.
+fn crowd(shape: Shape) -> Stage {
+    let stage = Stage::new(shape, 1);
+    for round in 0..3 {
+        for key in KEYS {
+            feed(&stage, Some(key), &format!("id-{}", round / 2), Task { wait: 3, ..task(round) });
+        }
+    }
+    stage
+}
+
+const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
+const GOES: [Plan; 4] = [
+    Plan::after(Ruling::Commit, Duration::from_millis(2)),
+    Plan::after(Ruling::Refuse, Duration::from_millis(1)),
+    Plan { ruling: Ruling::Commit, delay: Duration::from_millis(4), early: true },
+    Plan::now(Ruling::UnknownApplied),
+];
+
+/// Copies that are done at the same time are all counted, also when commits are refused, or nobody knows what became of them.
+#[test]
+fn copies_under_way_at_once_are_all_counted() {
+    for shape in SHAPES {
+        for first in 0..GOES.len() {
+            let mut stage = crowd(shape);
+            stage.broker.usually(GOES[0]);
+            (0..40).for_each(|place| stage.broker.plan(GOES[(first + place * place / 2) % GOES.len()]));
+            run(&mut stage);
+            audit(&stage, &KEYS, "in the end");
+            assert_eq!(suppressed(&stage), 13, "{shape:?}");
+        }
+    }
+}
+
+/// The process ends at every call and at every poll: a copy is counted if and only if its record is done.
+#[test]
+fn crashes_count_no_copy_twice_and_lose_none() {
+    for shape in SHAPES {
+        let mut stage = crowd(shape);
+        run(&mut stage);
+        for goes in GOES {
+            for place in 0..=2 * stage.broker.calls() {
+                let mut stage = crowd(shape);
+                stage.broker.usually(goes);
+                let (mut executor, worker) = stage.run();
+                let most_polls = if place % 2 == 0 { place / 2 } else { u64::MAX };
+                if place % 2 == 1 {
+                    stage.broker.crash_after(place / 2);
+                }
+                let is_over = |executor: &Executor<'_, _>| !executor.is_running(worker) || stage.behind() == 0;
+                executor.run_until(|executor| executor.polls() >= most_polls || is_over(executor)).expect("it goes on");
+                executor.crash(worker);
+                stage.broker.revive();
+                audit(&stage, &KEYS, &format!("{shape:?} {goes:?} {place}"));
+                stage.broker.usually(GOES[0]);
+                run(&mut stage);
+                audit(&stage, &KEYS, "in the end");
+                assert_eq!(suppressed(&stage), 13, "{shape:?} {goes:?} {place}");
+            }
+        }
+    }
 }
 
 /// The process ends at calls and polls of its choice, buckets are closed meanwhile, and every event has its effects once.
