@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::process::{program, refused, run, run_json, totals_of};
 
@@ -11,7 +11,10 @@ fn shop(broker: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Feeds the same lines twice, one of them between two runs, and looks what the services know.
+/// The records that a file of [`write_lines`] becomes: each line, and that its invoice is closed.
+const RECORDS: u64 = 1_000;
+
+/// Feeds the same lines three times, and runs after the first and after the last: the copies are told of, and change nothing else.
 fn fed_twice(broker: &str, folder: &Path) {
     let lines = folder.join("lines.csv");
     let input = ["--input", &lines.to_string_lossy()];
@@ -20,12 +23,18 @@ fn fed_twice(broker: &str, folder: &Path) {
     shop(broker, &again);
     shop(broker, &["run", "--until-drained"]);
     let report = || run_json(&program("shop"), &["report", "--broker", broker, "--output", "json"]);
-    let once = totals_of(report());
-    assert_eq!(once["orders"], 500, "{once}");
+    let mut once = totals_of(report());
+    assert_eq!((&once["orders"], &once["copies_suppressed"]), (&json!(500), &json!(0)), "{once}");
     shop(broker, &again);
     shop(broker, &again);
     shop(broker, &["run", "--until-drained"]);
+    once["copies_suppressed"] = json!(2 * RECORDS);
     assert_eq!(totals_of(report()), once, "{broker}");
+    let reset = ["reset", "--to", "latest", "--state", "keep", "--execute", "--broker", broker];
+    let output = run(&program("orders"), &reset);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    once["copies_suppressed"] = json!(0);
+    assert_eq!(totals_of(report()), once, "{broker}: a reset forgets the ids, and the copies with them");
 }
 
 /// A few lines, each an order of its own.

@@ -54,6 +54,7 @@ pub(crate) fn totals(csv_text: &str) -> Value {
         "countries": countries,
         "months": months,
         "rejected_lines": 0,
+        "copies_suppressed": 0,
     })
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Report {
     months: BTreeMap<String, i64>,
     /// Lines that could not be read.
     rejected_lines: u64,
+    /// Records that had no effects on orders, because they were copies of others.
+    copies_suppressed: u64,
     /// Records that all services together have done.
     events: u64,
     /// How long the run, or the reading of the report, took.
@@ -65,6 +67,7 @@ impl Report {
             })
             .await?;
         orders.cells(orders::REJECTIONS, orders::REJECTED, |_, rejected| report.rejected_lines += rejected).await?;
+        report.copies_suppressed = orders.copies_suppressed().await?.values().sum();
         let inventory = Query::new(Arc::clone(broker), inventory::NAME);
         inventory.cells(inventory::STOCK, inventory::UNITS, |_, _| report.products += 1).await?;
         let sales = Query::new(Arc::clone(broker), sales::NAME);
@@ -142,6 +145,7 @@ impl fmt::Display for Report {
             ("products", number(self.products)),
             ("revenue", pounds(self.revenue_milli)),
             ("rejected lines", number(self.rejected_lines)),
+            ("copies suppressed", number(self.copies_suppressed)),
         ] {
             writeln!(f, "  {name:<18} {value:>18}")?;
         }

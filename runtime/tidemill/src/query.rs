@@ -1,10 +1,12 @@
 //! Reads what services keep and write: committed state and records, whether the service runs or not.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use tidemill_core::code::{Code, Coded};
+use tidemill_core::inbox;
 use tidemill_core::partitioner::partition_for;
 use tidemill_core::ports::{Broker, Entry, KeyRange};
 use tidemill_core::record::{Record, TopicPartition};
@@ -72,6 +74,26 @@ impl Query {
             }
         }
         Ok(None)
+    }
+
+    /// How many records of each handler had no effects, because they were copies of events that had theirs. A handler of which there was
+    /// none is left out. Copies are counted in the commit in which their record is done, so the numbers are exact across crashes, and
+    /// from the beginning or the last `reset` on. A number that cannot be read is an error (TM-0505).
+    pub async fn copies_suppressed(&self) -> Result<BTreeMap<String, u64>, Coded> {
+        let mut suppressed = BTreeMap::new();
+        entries(&*self.broker, &self.service, &inbox::copies_range(), |shard, entry| {
+            let (handler, count) = inbox::copies(&entry).map_err(|error| {
+                let message = format!(
+                    "the number of copies in shard {shard} of service {} cannot be read: {error}",
+                    self.service
+                );
+                Coded::new(Code::STATE_UNREADABLE, message)
+            })?;
+            *suppressed.entry(handler).or_default() += count;
+            Ok(())
+        })
+        .await?;
+        Ok(suppressed)
     }
 
     fn unreadable(&self, handler: &str, name: &str, cause: &str) -> Coded {

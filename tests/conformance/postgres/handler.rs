@@ -1,5 +1,5 @@
-//! A service whose handler works with SQL: rows, state and events commit together, wherever its process ends, and what other
-//! transactions were in the way of costs no attempt.
+//! A service whose handler works with SQL: rows, state and events commit together, wherever its process ends, what other transactions
+//! were in the way of costs no attempt, and copies have no effects and are counted.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use tidemill::prelude::*;
+use tidemill::query::Query;
 use tidemill_core::ports::{Broker, NoObserver};
 use tidemill_core::publisher::{Publication, Publisher};
 use tidemill_core::record::TopicPartition;
@@ -26,6 +27,8 @@ const SCHEMA: &str = "handler_sql";
 const SERVICE: &str = "stock";
 const KEYS: u64 = 7;
 const ORDERS: u64 = 300;
+/// Each comes again behind so many others, but the last of them and the one that is broken.
+const BEHIND: u64 = 20;
 /// After so many more of them, the process ends.
 const STEP: i64 = 60;
 /// Of this order the database says once that another transaction was in the way.
@@ -99,7 +102,8 @@ async fn prepare(log: &Arc<dyn Broker>, client: &Client) {
     client.batch_execute(tables).await.unwrap();
     let mut publisher = Publisher::new(Arc::clone(log), "/tests");
     publisher.declare::<Order>().await.unwrap();
-    for number in 0..ORDERS {
+    let again = |number: u64| number.checked_sub(BEHIND).filter(|before| *before != BROKEN);
+    for number in (0..ORDERS).flat_map(|number| std::iter::once(number).chain(again(number))) {
         let event = Order { key: format!("key-{}", number % KEYS), number };
         let (id, time) = (number.to_string(), Timestamp::from_millis(1));
         publisher.publish(Publication { event: &event, id: &id, time }).unwrap();
@@ -173,5 +177,7 @@ fn rows_state_and_events_commit_together_wherever_it_ends() {
             assert!((1..).zip(&of_key).all(|(count, booked)| booked.count == count), "state is that of the rows");
         }
         assert!(lives > 1, "it ended at least once");
+        let copies = Query::new(broker, SERVICE).copies_suppressed().await.unwrap();
+        assert_eq!(copies.get("book"), Some(&(ORDERS - BEHIND - 1)), "each once: {copies:?}");
     });
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tidemill_core::code::Code;
@@ -59,6 +59,23 @@ fn one_key_is_found_where_it_belongs() {
         assert_eq!(query.get("other", "a", SEEN).await, Ok(None));
         let nobody = Query::new(Arc::clone(host.broker()), "nobody");
         assert_eq!(nobody.get("balls", "a", SEEN).await, Ok(None));
+    });
+}
+
+#[test]
+fn copies_are_counted_by_their_handler() {
+    run(async {
+        let keys = || (0..20).map(|key| format!("key{key}"));
+        let host = kept(keys()).await;
+        let query = Query::new(Arc::clone(host.broker()), "keeper");
+        assert_eq!(query.copies_suppressed().await, Ok(BTreeMap::new()));
+        for (again, copies) in [(20, 20), (13, 33)] {
+            serve(&host, keys().take(again), 5).await;
+            host.run(Until::Drained).await.expect("nothing fails");
+            assert_eq!(query.copies_suppressed().await, Ok(BTreeMap::from([("balls".to_owned(), copies)])));
+        }
+        let nobody = Query::new(Arc::clone(host.broker()), "nobody");
+        assert_eq!(nobody.copies_suppressed().await, Ok(BTreeMap::new()));
     });
 }
 
