@@ -194,7 +194,7 @@ fn write_durably(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// An id that no other directory has: two draws of the keys that the standard library takes from the system.
-fn fresh_id() -> String {
+pub(crate) fn fresh_id() -> String {
     let mut id = String::new();
     for _ in 0..2 {
         write!(id, "{:016x}", RandomState::new().hash_one(std::process::id())).expect("a string takes everything");

@@ -30,7 +30,7 @@ use tidemill_core::ports::{Blocking, Change, Clock, Durability, Entry, KeyRange,
 use tidemill_core::publisher::Publication;
 
 use crate::away::Away;
-use crate::directory::{Directory, Holds};
+use crate::directory::{Directory, Holds, fresh_id};
 use crate::settings::Settings;
 use crate::store;
 use outbox::{Held, LocalOutbox};
@@ -53,6 +53,8 @@ struct Shared {
     news: AtomicU64,
     relay: AtomicWaker,
     held: SyncMutex<Option<Held>>,
+    /// Held while events are changed that are there.
+    changes: SyncMutex<()>,
     /// Held for as long as the store is open.
     _directory: Option<Directory>,
 }
@@ -79,9 +81,9 @@ fn row_key(key: &[u8]) -> Bytes {
 }
 
 impl Local {
-    /// Rows in memory, which end with the process.
+    /// Rows in memory, which end with the process. So each is an outbox of its own, and no relay goes on where another's ended.
     pub fn memory(clock: Arc<dyn Clock>) -> Result<Self, Coded> {
-        Self::of(store::memory(), "memory".into(), Away(None), clock, None)
+        Self::of(store::memory(), fresh_id().into(), Away(None), clock, None)
     }
 
     /// Opens a directory, or makes one. What is not ours, damaged, of another format or in use is refused. Of the settings, those of
@@ -110,8 +112,8 @@ impl Local {
         let id_of = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes).ok();
         let last = last.and_then(|(key, _)| id_of(&key[1..])).max(sent.and_then(|id| id_of(&id)));
         let next = Arc::new(Mutex::new(last.map_or(1, |last| last + 1)));
-        let (news, relay, held) = (AtomicU64::new(0), AtomicWaker::new(), SyncMutex::default());
-        Ok(Self(Arc::new(Shared { store, away, clock, id, next, news, relay, held, _directory: directory })))
+        let (news, relay, held, changes) = Default::default();
+        Ok(Self(Arc::new(Shared { store, away, clock, id, next, news, relay, held, changes, _directory: directory })))
     }
 
     /// Begins a transaction, when the one before it has ended: one is open at a time.

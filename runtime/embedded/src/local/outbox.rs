@@ -60,6 +60,11 @@ impl Shared {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whoever changes what it has read is alone until it has written that.
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn row(&self, id: u64) -> Result<Option<OutboxRow>, Coded> {
         let key = event_key(id);
         let found = self.store.get(&key)?;
@@ -86,40 +91,37 @@ impl Shared {
         }
     }
 
-    /// The lanes of which an event is parked. They are found where they stand, so events that were parked and let go leave nothing.
-    fn parked(&self) -> Result<BTreeSet<Lane>, Coded> {
+    /// Hands over every event, and whether it stands: parked, or behind one of its lane that is.
+    fn standing(&self, mut each: impl FnMut(OutboxRow, bool) -> bool) -> Result<(), Coded> {
         let mut parked = BTreeSet::new();
         self.rows(None, |row| {
-            parked.extend(lane(&row).filter(|_| row.parked.is_some()));
-            true
-        })?;
-        Ok(parked)
+            let lane = lane(&row);
+            let stands = row.parked.is_some() || lane.as_ref().is_some_and(|lane| parked.contains(lane));
+            if row.parked.is_some() {
+                parked.extend(lane);
+            }
+            each(row, stands)
+        })
     }
 
     fn next(&self, rows: usize, bytes: usize) -> Result<Vec<OutboxRow>, Coded> {
-        let (mut next, mut held, mut parked) = (Vec::new(), 0, None);
-        // What is sent has to be durable here first.
-        self.store.sync()?;
-        let mut failed = None;
-        self.rows(None, |row| {
-            if row.parked.is_some() && parked.is_none() {
-                match self.parked() {
-                    Ok(lanes) => parked = Some(lanes),
-                    Err(cause) => failed = Some(cause),
-                }
-            }
-            let stands =
-                row.parked.is_some() || lane(&row).is_some_and(|lane| parked.iter().flatten().any(|own| *own == lane));
+        let (mut next, mut held) = (Vec::new(), 0);
+        self.standing(|row, stands| {
             if !stands {
                 held += row.value.as_ref().map_or(0, Bytes::len);
                 next.push(row);
             }
-            failed.is_none() && next.len() < rows && held < bytes
+            next.len() < rows && held < bytes
         })?;
-        failed.map_or(Ok(next), Err)
+        if !next.is_empty() {
+            // What is sent has to be durable here first: a transaction is seen before its commit is answered.
+            self.store.sync()?;
+        }
+        Ok(next)
     }
 
     fn delete(&self, sent: &[Sent], name: &str, publish: u64) -> Result<(), Coded> {
+        let _alone = self.alone();
         let mut changes = Vec::new();
         let mut last = self.store.get(row::LAST_ID)?.as_ref().and_then(number).unwrap_or_default();
         for (id, event) in sent {
@@ -143,6 +145,7 @@ impl Shared {
         deed: Option<String>,
         to: impl FnOnce(OutboxRow) -> Option<Option<OutboxRow>>,
     ) -> Result<bool, Coded> {
+        let _alone = self.alone();
         let Some(becomes) = self.row(id)?.and_then(to) else { return Ok(false) };
         let now = self.clock.now().as_millis().to_be_bytes();
         let key = [&[DEED][..], &id.to_be_bytes(), &now].concat();
@@ -227,9 +230,8 @@ impl Outbox for LocalOutbox {
 
     async fn fill(&mut self) -> Result<Fill, Coded> {
         self.away(|shared| {
-            let (parked, mut fill) = (shared.parked()?, Fill::default());
-            shared.rows(None, |row| {
-                let stands = row.parked.is_some() || lane(&row).is_some_and(|lane| parked.contains(&lane));
+            let mut fill = Fill::default();
+            shared.standing(|_, stands| {
                 *if stands { &mut fill.parked } else { &mut fill.waiting } += 1;
                 true
             })?;
