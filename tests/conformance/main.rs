@@ -4,6 +4,7 @@
 
 mod brokers;
 mod kafka;
+mod outboxes;
 mod postgres;
 mod retention;
 mod stores;

@@ -3,6 +3,7 @@
 mod handler;
 mod outbox;
 mod relay;
+mod rows;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

@@ -94,21 +94,27 @@ where lease.holder = excluded.holder or lease.until < now() returning 1";
 const RELEASE: &str = "update {schema}.lease set until = '-infinity', sleeps = false where name = $1 and holder = $2";
 const PUBLISHES: &str = "select publishes from {schema}.lease where name = $1";
 const COLUMNS: &str = "id, uuid_send(event), topic, partition, at, key, headers, value, parked";
-/// Whether a row of its topic and key is parked.
-const IS_BEHIND: &str = "exists (select from {schema}.outbox as first
-    where first.parked is not null and first.topic = outbox.topic and first.key = outbox.key)";
-/// The next rows, but those of keys of which one is parked.
-const NEXT: &str = "with next as (select * from {schema}.outbox where parked is null and not {is_behind} order by id limit $1),
+/// Where rows of a topic and key stand: at the first one that is parked, and behind it. There are few, so this is made once for a statement.
+const LANES: &str = "lanes as materialized (select topic, key, min(id) as first from {schema}.outbox
+    where parked is not null and key is not null group by topic, key)";
+/// Whether a row stands behind one of its topic and key.
+const IS_BEHIND: &str = "exists (select from lanes where lanes.topic = outbox.topic and lanes.key = outbox.key and lanes.first < outbox.id)";
+/// The next rows, but those that stand.
+const NEXT: &str = "with {lanes},
+next as (select * from {schema}.outbox where parked is null and not {is_behind} order by id limit $1),
 sized as (select *, sum(coalesce(octet_length(value), 0)) over (order by id) - coalesce(octet_length(value), 0) as before from next)
 select {columns} from sized where before < $2::bigint order by id";
+/// Deletes rows, and keeps the number of their publish, whoever holds the lease.
 const DELETE: &str =
     "with gone as (delete from {schema}.outbox using unnest($1::bigint[], $2::bytea[]) as sent (id, event)
     where outbox.id = sent.id and uuid_send(outbox.event) = sent.event)
-update {schema}.lease set publishes = $4 where name = $3 and publishes < $4";
+insert into {schema}.lease (name, holder, until, publishes) values ($3, '', '-infinity', $4)
+on conflict (name) do update set publishes = excluded.publishes where lease.publishes < excluded.publishes";
 const PARK: &str = "update {schema}.outbox set parked = $2 where id = $1";
 const LIST: &str =
     "select {columns} from {schema}.outbox where id > $1 and (parked is not null or not $2) order by id limit $3";
-const FILL: &str = "select count(*) filter (where not stands), count(*) filter (where stands)
+const FILL: &str = "with {lanes}
+select count(*) filter (where not stands), count(*) filter (where stands)
 from (select parked is not null or {is_behind} as stands from {schema}.outbox) as rows";
 /// Lets a parked row go on, and wakes a relay that sleeps.
 const RETRY: &str = "with old as (select * from {schema}.outbox where id = $1 and parked is not null for update),
@@ -149,7 +155,8 @@ pub(crate) struct TableTexts {
 impl TableTexts {
     pub(crate) fn new(schema: &str) -> Self {
         let text = |text: &str| {
-            text.replace("{is_behind}", IS_BEHIND).replace("{columns}", COLUMNS).replace("{schema}", schema)
+            let parts = [("{lanes}", LANES), ("{is_behind}", IS_BEHIND), ("{columns}", COLUMNS), ("{schema}", schema)];
+            parts.iter().fold(text.to_owned(), |text, (name, part)| text.replace(name, part))
         };
         Self {
             hold: text(HOLD),
@@ -188,7 +195,13 @@ pub(crate) struct Texts {
 
 impl Texts {
     pub(crate) fn new(schema: &str) -> Self {
-        let parts = [("{fence}", FENCE), ("{fenced}", FENCED), ("{is_behind}", IS_BEHIND), ("{schema}", schema)];
+        let parts = [
+            ("{fence}", FENCE),
+            ("{fenced}", FENCED),
+            ("{lanes}", LANES),
+            ("{is_behind}", IS_BEHIND),
+            ("{schema}", schema),
+        ];
         let text = |text: &str| parts.iter().fold(text.to_owned(), |text, (name, part)| text.replace(name, part));
         Self {
             settle: text(SETTLE),

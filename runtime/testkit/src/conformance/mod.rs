@@ -3,6 +3,7 @@
 mod broker;
 mod commit;
 mod log;
+mod outbox;
 mod ownership;
 mod peer;
 mod scene;
@@ -12,6 +13,7 @@ mod store;
 pub use broker::broker;
 pub use commit::commit;
 pub use log::log;
+pub use outbox::{AT, Draft, LocalRows, Note, Outboxes, TOPICS, outbox};
 pub use ownership::ownership;
 pub use scene::Fixture;
 pub use sender::sender;
