@@ -13,6 +13,7 @@ mod ownership;
 mod parking;
 mod pauses;
 mod positions;
+mod relay;
 mod schemas;
 mod stage;
 mod state;

@@ -12,12 +12,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::{Either, select};
 
 use crate::code::{Code, Coded};
+use crate::outputs::Outputs;
 use crate::ports::{Answer, Broker, Clock, Lease, Observer, Outbox, OutboxRow, Sender};
 use receipt::Receipt;
-use records::{Records, Unfit};
+use records::{Records, Sorted, Unfit};
 
 /// Rows of one publish, at the most.
 const ROWS: usize = 2_000;
@@ -52,6 +54,8 @@ pub struct Relay {
     /// Rows of the next publish, at the most: fewer while one is looked for that is refused.
     rows: usize,
     sent: u64,
+    /// How many it had sent when it told last that it stands still.
+    told: Option<u64>,
     /// Which outbox it is connected to.
     here: String,
     /// The number of the last publish.
@@ -79,8 +83,8 @@ impl Relay {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, Coded> {
         let (sender, records) = (log.sender(&lease.name)?, Records::new(log.topics()));
-        let (rows, sent, here, publish) = (ROWS, 0, String::new(), 0);
-        Ok(Self { sender, outbox, lease, clock, observer, records, rows, sent, here, publish })
+        let (rows, sent, told, here, publish) = (ROWS, 0, None, String::new(), 0);
+        Ok(Self { sender, outbox, lease, clock, observer, records, rows, sent, told, here, publish })
     }
 
     /// How many rows it has sent.
@@ -91,7 +95,6 @@ impl Relay {
     /// Relays until `stopped`, and gives the lease up then. An outbox or a log that does not answer is tried until it does.
     pub async fn run(&mut self, stopped: impl Future<Output = ()>) -> Result<(), Coded> {
         let mut stopped = pin!(stopped);
-        let mut told = None;
         loop {
             let failed = {
                 let relaying = pin!(self.relay());
@@ -113,10 +116,7 @@ impl Relay {
             if !may_pass.contains(&cause.code) {
                 return Err(cause);
             }
-            // Once for each time that it stands still.
-            if told.replace(self.sent) != Some(self.sent) {
-                self.observer.relay_waits(&cause);
-            }
+            self.waits(&cause);
             if let Either::Right(_) = select(self.clock.sleep(PAUSE), stopped.as_mut()).await {
                 return Ok(());
             }
@@ -203,22 +203,20 @@ impl Relay {
         if rows.is_empty() {
             return Ok(Turn::Empty);
         }
-        let outputs = match self.records.of(&rows).await? {
-            Ok(outputs) => outputs,
-            Err(Unfit { id, why }) => {
-                self.park(id, &why).await?;
-                return Ok(Turn::Moved);
-            }
-        };
+        let Sorted { outputs, rows, unfit } = self.records.of(rows).await?;
+        if rows.is_empty() {
+            return self.park_all(&unfit).await;
+        }
         let sent = rows.iter().map(|row| (row.id, row.event)).collect();
         let receipt = Receipt { outbox: self.here.clone(), publish: self.publish + 1, rows: sent };
-        match self.sender.send(outputs, receipt.to_bytes()).await {
+        match self.publish(outputs, receipt.to_bytes()).await {
             Answer::Committed => {
                 self.publish += 1;
                 self.relayed(&rows);
                 self.outbox.delete(&receipt.rows, &self.lease.name, self.publish).await?;
                 self.rows = (self.rows * 2).min(ROWS);
-                Ok(Turn::Moved)
+                // Now that what stands before them is gone.
+                self.park_all(&unfit).await
             }
             Answer::Fenced(_) => Ok(Turn::Lost),
             Answer::Refused(cause) => {
@@ -226,11 +224,13 @@ impl Relay {
                     [alone] => self.park(alone.id, &cause.message).await?,
                     _ => self.rows = (rows.len() / 2).max(1),
                 }
+                // Perhaps a topic is not what it was.
+                self.records.forget();
                 self.take().await?;
                 Ok(Turn::Moved)
             }
             Answer::NotCommitted(cause) | Answer::Unknown(cause) => {
-                self.observer.relay_waits(&cause);
+                self.waits(&cause);
                 // Perhaps they are too many for the time that one publish may take, or a topic is not what it was.
                 self.rows = (rows.len() / 2).max(1);
                 self.records.forget();
@@ -240,11 +240,38 @@ impl Relay {
         }
     }
 
+    /// Publishes, and keeps the lease meanwhile: who waits for a slow log is not silent, and another one that went on would undo what
+    /// is under way. Whether it could be kept, the answer tells.
+    async fn publish(&mut self, outputs: Outputs, receipt: Bytes) -> Answer {
+        let mut sending = self.sender.send(outputs, receipt);
+        loop {
+            match select(sending, self.clock.sleep(self.lease.time / RENEW)).await {
+                Either::Left((answer, _)) => return answer,
+                Either::Right(((), under_way)) => sending = under_way,
+            }
+            drop(self.outbox.hold(&self.lease, false).await);
+        }
+    }
+
+    /// Tells that it stands still, once for each time that it does.
+    fn waits(&mut self, cause: &Coded) {
+        if self.told.replace(self.sent) != Some(self.sent) {
+            self.observer.relay_waits(cause);
+        }
+    }
+
     fn relayed(&mut self, rows: &[OutboxRow]) {
         self.sent += rows.len() as u64;
         let now = self.clock.now();
         let waited = rows.iter().map(|row| now.since(row.at)).max().unwrap_or_default();
         self.observer.relayed(Relayed { rows: rows.len(), waited });
+    }
+
+    async fn park_all(&mut self, unfit: &[Unfit]) -> Result<Turn, Coded> {
+        for Unfit { id, why } in unfit {
+            self.park(*id, why).await?;
+        }
+        Ok(Turn::Moved)
     }
 
     async fn park(&mut self, id: u64, why: &str) -> Result<(), Coded> {

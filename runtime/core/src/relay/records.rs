@@ -1,6 +1,6 @@
 //! Rows of an outbox as records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::code::Coded;
@@ -12,6 +12,15 @@ use crate::ports::{OutboxRow, Topics};
 pub(super) struct Unfit {
     pub(super) id: u64,
     pub(super) why: String,
+}
+
+/// Rows that can be records, and those that cannot.
+pub(super) struct Sorted {
+    /// The records of the rows, in their order.
+    pub(super) outputs: Outputs,
+    pub(super) rows: Vec<OutboxRow>,
+    /// The first of each topic and key. What stands behind one is in neither list.
+    pub(super) unfit: Vec<Unfit>,
 }
 
 /// Makes records of rows.
@@ -31,23 +40,34 @@ impl Records {
         self.partitions.clear();
     }
 
-    /// The rows as records, in their order.
-    pub(super) async fn of(&mut self, rows: &[OutboxRow]) -> Result<Result<Outputs, Unfit>, Coded> {
+    /// The rows as records.
+    pub(super) async fn of(&mut self, rows: Vec<OutboxRow>) -> Result<Sorted, Coded> {
         let mut topics: Vec<Arc<str>> = rows.iter().map(|row| Arc::clone(&row.topic)).collect();
         topics.sort();
         topics.dedup();
-        let mut outputs = Outputs::new(topics.as_slice().into());
+        let outputs = Outputs::new(topics.as_slice().into());
+        let mut sorted = Sorted { outputs, rows: Vec::with_capacity(rows.len()), unfit: Vec::new() };
+        let mut stands = BTreeSet::new();
         for row in rows {
-            let partition = match self.partition(row).await? {
+            let lane = row.key.clone().map(|key| (Arc::clone(&row.topic), key));
+            if lane.as_ref().is_some_and(|lane| stands.contains(lane)) {
+                continue;
+            }
+            let partition = match self.partition(&row).await? {
                 Ok(partition) => partition,
-                Err(why) => return Ok(Err(Unfit { id: row.id, why })),
+                Err(why) => {
+                    stands.extend(lane);
+                    sorted.unfit.push(Unfit { id: row.id, why });
+                    continue;
+                }
             };
             let place = topics.binary_search(&row.topic).expect("every topic is there");
             let topic = u16::try_from(place).expect("no more topics than rows");
             let address = Address { topic, partition, timestamp: row.at };
-            outputs.push_raw(address, row.key.as_deref(), &row.headers, row.value.as_deref());
+            sorted.outputs.push_raw(address, row.key.as_deref(), &row.headers, row.value.as_deref());
+            sorted.rows.push(row);
         }
-        Ok(Ok(outputs))
+        Ok(sorted)
     }
 
     /// Where a row goes; or why it cannot go anywhere.
