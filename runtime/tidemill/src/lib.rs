@@ -40,6 +40,11 @@ struct Guide;
 #[doc = include_str!("../../../docs/IDEMPOTENCY.md")]
 struct Idempotency;
 
+/// The examples of the page on Postgres, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/POSTGRES.md")]
+struct Postgres;
+
 /// The examples of the page on failures, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/FAILURES.md")]
