@@ -33,6 +33,14 @@ fn what_is_wrong_with_a_database_is_one_error() {
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     let good = starts(&url);
     assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
+    // Another log under the same names: what is done of the first says nothing of it.
+    std::fs::remove_dir_all(folder.path().join("log")).expect("the folder is ours");
+    assert!(bookings(&["topics", "create"], &url).status.success());
+    refused(&starts(&url), 3, &["TM-0605", "made again"]);
+    let reset = bookings(&["reset", "--to", "earliest", "--drop-state", "--execute"], &url);
+    assert!(reset.status.success(), "{}", String::from_utf8_lossy(&reset.stderr));
+    let good = starts(&url);
+    assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
     let wrong = url.replace("tidemill:tidemill@", "tidemill:canary@");
     let output = starts(&wrong);
     refused(&output, 4, &["TM-0802", "password"]);

@@ -64,6 +64,13 @@ create table {schema}.outbox (
 
 create index on {schema}.outbox (topic) where parked is not null;
 
+-- Rows of these come and go all the time, and few are there at any moment. What is gone is cleaned up after so many rows, not after a share
+-- of the table; cleaning up holds up nobody who writes.
+alter table {schema}.outbox set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0,
+    autovacuum_vacuum_insert_scale_factor = 0.2, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
+alter table {schema}.done set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
+
 -- What operators did with rows that were parked, and why.
 create table {schema}.operation (
     id bigint generated always as identity primary key,
@@ -86,6 +93,10 @@ create table {schema}.lease (
     -- How many publishes there were whose rows are deleted: a database that was restored has fewer than its relay's last receipt says.
     publishes bigint not null default 0
 );
+
+-- These have few rows, which change all the time: with room in their pages, the change of one leaves nothing behind in an index.
+alter table {schema}.lease set (fillfactor = 10);
+alter table {schema}.progress set (fillfactor = 50);
 
 -- Ends a statement, and with it the transaction that the statement closes.
 create function {schema}.refuse(why text) returns bigint language plpgsql as $$

@@ -25,7 +25,7 @@ use tidemill_core::record::TopicPartition;
 use tidemill_core::service::Service;
 use tidemill_core::state::ScopeKey;
 
-use crate::command::{Output, print, print_json, table};
+use crate::command::{Options, Output, print, print_json, table};
 use crate::config::start;
 use crate::host::Host;
 use crate::query;
@@ -39,8 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const END: u64 = i64::MAX as u64;
 
 /// What becomes of the state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum State {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
     /// It stays, and records are applied to it that it may have seen.
     Keep,
     /// It goes, and the service begins with none.
@@ -53,12 +53,30 @@ pub(super) struct Wanted {
     /// Where the service goes on: `earliest`, `latest`, or at a time such as `@2011-12-09T12:50:00Z`.
     #[arg(long, value_name = "PLACE", value_parser = place)]
     to: Start,
-    /// What becomes of the service's state, which belongs to the records done so far.
-    #[arg(long, value_enum)]
-    state: Option<State>,
+    /// Keep the service's state, which belongs to the records done so far: they are applied to it again.
+    #[arg(long, conflicts_with = "drop_state")]
+    keep_state: bool,
+    /// Drop the service's state: it begins with none.
+    #[arg(long)]
+    drop_state: bool,
     /// Do it. Without this, what would be done is shown and nothing is changed.
     #[arg(long)]
     execute: bool,
+}
+
+impl Wanted {
+    /// Takes `--state keep` and `--state drop` for what they mean here; elsewhere `--state` says where state is kept.
+    pub(super) fn or_of(mut self, options: &mut Options) -> Self {
+        let words = [("keep", &mut self.keep_state), ("drop", &mut self.drop_state)];
+        for (word, wanted) in words {
+            *wanted |= options.state.take_if(|state| state == word).is_some();
+        }
+        self
+    }
+
+    fn state(&self) -> Option<State> {
+        self.drop_state.then_some(State::Drop).or(self.keep_state.then_some(State::Keep))
+    }
 }
 
 fn place(text: &str) -> Result<Start, String> {
@@ -82,20 +100,20 @@ pub(super) async fn reset(host: &Host, wanted: &Wanted, output: Output) -> Resul
     let [service] = host.services() else { unreachable!("a program of one service") };
     let plan = plan(host, service, wanted.to).await?;
     let entries = entries(host, service).await?;
-    if entries > 0 && wanted.state.is_none() {
+    if entries > 0 && wanted.state().is_none() {
         let message = format!(
             "service {} keeps {entries} entries of state, which belong to the records that are done; say what becomes of them: \
-             --state drop to begin with none, --state keep to apply records to them that they may have seen",
+             --drop-state to begin with none, --keep-state to apply records to them that they may have seen",
             service.name()
         );
         return Err(Coded::new(Code::STATE_UNDECIDED, message));
     }
     if wanted.execute {
         refuse_active(host, service).await?;
-        act(host, service, &plan, wanted.state == Some(State::Drop)).await?;
+        act(host, service, &plan, wanted.state() == Some(State::Drop)).await?;
     }
     show(&plan, output)?;
-    let kept = if wanted.state == Some(State::Drop) { "dropped" } else { "kept" };
+    let kept = if wanted.state() == Some(State::Drop) { "dropped" } else { "kept" };
     let done = if wanted.execute { "done" } else { "nothing was changed; --execute does it" };
     tracing::info!(entries, state = kept, "{done}");
     Ok(Exit::Done)

@@ -161,7 +161,8 @@ async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Co
         Command::Topics(TopicsCommand::Check { output, options }) => {
             topics::check(&existing(Configuration::load(&options)?, service)?, output).await
         }
-        Command::Reset { wanted, output, options } => {
+        Command::Reset { wanted, output, mut options } => {
+            let wanted = wanted.or_of(&mut options);
             reset::reset(&existing(Configuration::load(&options)?, service)?, &wanted, output).await
         }
         Command::Pause { output, options } => {

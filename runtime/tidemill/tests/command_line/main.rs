@@ -284,7 +284,7 @@ fn reset(folder: &Path) {
     let to = |place, more: &[&'static str]| [&["reset", LOG[0], LOG[1], "--to", place], more].concat();
     run();
     let line = error(&call(folder, &to("earliest", &[])), 3, "TM-0406");
-    assert!(line.contains("service ear keeps 100 entries") && line.contains("--state drop"), "{line}");
+    assert!(line.contains("service ear keeps 100 entries") && line.contains("--drop-state"), "{line}");
     data(&call(folder, &to("yesterday", &[])), 2);
     let sum = |lines: &Value, field: &str| -> u64 {
         lines.as_array().expect("a list").iter().map(|line| line[field].as_u64().expect("a number")).sum()
