@@ -73,8 +73,9 @@ fn not_let_in(settings: &Settings, error: &Error) -> Coded {
     Coded::new(code, format!("the database at {} does not let us in: {}", settings.address(), words(error)))
 }
 
-/// What is answered has to be there after a crash of the database too, whatever is usual for this user: it is not sent or done again.
-pub(crate) async fn waits_for_disk(client: &Client) -> Result<(), Coded> {
+/// Has commits on this connection wait for the disk, whatever is usual for this user: what is answered has to be there after a crash of the
+/// database too, as it is not sent or done again.
+pub async fn waits_for_disk(client: &Client) -> Result<(), Coded> {
     const SET: &str =
         "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'";
     client.batch_execute(SET).await.map_err(|error| coded(&error, "a connection cannot be prepared"))

@@ -87,8 +87,8 @@ pub(crate) fn words(error: &Error) -> String {
     }
 }
 
-/// The error of something that was done with the database.
-pub(crate) fn coded(error: &Error, what: &str) -> Coded {
+/// The error of something that was done with the database: TM-0801 where that does not answer, or not now. `what` begins the sentence.
+pub fn coded(error: &Error, what: &str) -> Coded {
     let code = match kind(error) {
         Kind::Away => Code::DATABASE_UNREACHABLE,
         Kind::Denied => Code::DATABASE_REFUSES,

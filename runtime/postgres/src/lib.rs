@@ -18,7 +18,9 @@ mod table;
 mod transaction;
 
 pub use broker::Postgres;
-pub use migrations::{Version, check, migrate};
+pub use connection::waits_for_disk;
+pub use failure::coded;
+pub use migrations::{Tables, Version, check, migrate};
 pub use outbox::Outbox;
 pub use settings::Settings;
 pub use sql::{Sql, SqlContext, failed};

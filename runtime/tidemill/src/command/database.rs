@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde::Serialize;
 use tidemill_core::code::{Coded, Exit};
-use tidemill_postgres::{Settings, Version, check, migrate};
+use tidemill_postgres::{Settings, Tables, Version, check, migrate};
 
 use crate::command::{Options, Output, print, print_json, table};
 use crate::config::Configuration;
@@ -40,33 +40,41 @@ struct Line {
 impl Database {
     /// Does what is asked for.
     pub async fn carry_out(self) -> Result<Exit, Coded> {
-        match self {
-            Self::Migrate(Asked { output, options }) => {
-                let settings = database(&Configuration::load(&options)?)?;
-                let version = migrate(&settings).await?;
-                show(&settings, version, output)
-            }
-            Self::Check(Asked { output, options }) => {
-                let settings = database(&Configuration::load(&options)?)?;
-                let version = check(&settings).await?;
-                show(&settings, version, output)
-            }
+        self.carry_out_with(&[]).await
+    }
+
+    /// The same for a program that has tables of its own beside the runtime's.
+    pub async fn carry_out_with(self, own: &[Tables<'_>]) -> Result<Exit, Coded> {
+        let (migrates, Asked { output, options }) = match self {
+            Self::Migrate(asked) => (true, asked),
+            Self::Check(asked) => (false, asked),
+        };
+        let settings = database(&Configuration::load(&options)?)?;
+        let version = if migrates { migrate(&settings).await? } else { check(&settings).await? };
+        let mut lines = vec![Line::of(&settings, settings.schema(), version)];
+        for tables in own {
+            let version = if migrates { tables.migrate(&settings).await? } else { tables.check(&settings).await? };
+            lines.push(Line::of(&settings, tables.schema, version));
         }
+        show(lines, output)
     }
 }
 
-fn show(settings: &Settings, version: Version, output: Output) -> Result<Exit, Coded> {
-    let line = Line {
-        database: settings.address(),
-        schema: settings.schema().to_owned(),
-        found: version.found,
-        version: version.wanted,
-    };
+impl Line {
+    fn of(settings: &Settings, schema: &str, Version { found, wanted }: Version) -> Self {
+        Self { database: settings.address(), schema: schema.to_owned(), found, version: wanted }
+    }
+}
+
+/// One object where the runtime's tables are all there are, else a list of them.
+fn show(lines: Vec<Line>, output: Output) -> Result<Exit, Coded> {
     match output {
-        Output::Json => print_json(&line)?,
+        Output::Json if lines.len() == 1 => print_json(&lines[0])?,
+        Output::Json => print_json(&lines)?,
         Output::Table => {
-            let row = [line.database, line.schema, line.found.to_string(), line.version.to_string()];
-            print(table::lay_out(["database", "schema", "found", "version"], &[row]))?;
+            let row = |line: Line| [line.database, line.schema, line.found.to_string(), line.version.to_string()];
+            let rows: Vec<_> = lines.into_iter().map(row).collect();
+            print(table::lay_out(["database", "schema", "found", "version"], &rows))?;
         }
     }
     Ok(Exit::Done)

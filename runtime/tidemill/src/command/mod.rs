@@ -31,6 +31,8 @@ pub use operator::main as operator;
 pub use outbox::Outbox;
 pub use relay::Relay;
 pub use service::main;
+pub use settings::Config;
+pub use topics::Topics;
 
 /// Options of every command that reads the configuration. Those of its keys that are used most have a flag of their own.
 #[derive(Debug, Clone, Default, clap::Args)]

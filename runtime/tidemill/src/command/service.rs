@@ -1,6 +1,7 @@
 //! The command line of one service.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use tidemill_core::code::{Coded, Exit};
@@ -8,8 +9,8 @@ use tidemill_core::service::ServiceBuilder;
 
 use crate::command::reset::Wanted;
 use crate::command::{
-    Database, DeadLetters, Inbox, Options, Outbox, Output, Parked, Relay, RunOptions, describe, execute, lag, pause,
-    reset, settings, topics,
+    Config, Database, DeadLetters, Inbox, Options, Outbox, Output, Parked, Relay, RunOptions, Topics, describe,
+    execute, lag, pause, reset,
 };
 use crate::config::Configuration;
 use crate::host::{Host, Until};
@@ -40,10 +41,10 @@ enum Command {
     },
     /// Look at the configuration.
     #[command(subcommand)]
-    Config(ConfigCommand),
+    Config(Config),
     /// Create and check topics.
     #[command(subcommand)]
-    Topics(TopicsCommand),
+    Topics(Topics),
     /// Let the service go on elsewhere in its inputs. It must not run.
     Reset {
         #[command(flatten)]
@@ -94,41 +95,6 @@ enum Command {
     },
 }
 
-#[derive(Subcommand)]
-enum ConfigCommand {
-    /// Show every key with its value and where the value comes from.
-    Show {
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
-        #[command(flatten)]
-        options: Options,
-    },
-}
-
-#[derive(Subcommand)]
-enum TopicsCommand {
-    /// Create the topics that the service needs and that do not exist.
-    Create {
-        /// How many partitions they get, instead of the configured number.
-        #[arg(long, value_name = "N")]
-        partitions: Option<u32>,
-        /// Show what would be created and create nothing.
-        #[arg(long)]
-        dry_run: bool,
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
-        #[command(flatten)]
-        options: Options,
-    },
-    /// Check that all topics exist and that the inputs have as many partitions as each other.
-    Check {
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
-        #[command(flatten)]
-        options: Options,
-    },
-}
-
 /// The `main` of a service's program: `run`, `describe`, `config show`, `topics create`, `topics check`,
 /// `lag`, `pause`, `resume`, `reset`, `dead-letters`, `parked`, `inbox`, `database`, `outbox` and `relay`.
 pub fn main(service: ServiceBuilder) -> ExitCode {
@@ -142,24 +108,10 @@ async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Co
             existing(Configuration::load(&options)?, service)?.run(until).await
         }
         Command::Describe { output, options } => describe::show(&Configuration::load(&options)?, service, output),
-        Command::Config(ConfigCommand::Show { output, options }) => {
-            settings::show(&Configuration::load(&options)?, output)
-        }
-        Command::Topics(TopicsCommand::Create { partitions, dry_run, output, options }) => {
-            let mut configuration = Configuration::load(&options)?;
-            if let Some(partitions) = partitions {
-                configuration = configuration.with("topics.partitions", &partitions.to_string())?;
-            }
-            if dry_run && Host::is_new(&configuration) {
-                // The plan is the same as in memory, and nothing is made on the disk for it.
-                configuration = configuration.with("broker", "memory:")?;
-            }
-            let mut host = Host::open(configuration)?;
-            host.add(service)?;
-            topics::create(&host, dry_run, output).await
-        }
-        Command::Topics(TopicsCommand::Check { output, options }) => {
-            topics::check(&existing(Configuration::load(&options)?, service)?, output).await
+        Command::Config(command) => command.carry_out(),
+        Command::Topics(command) => {
+            let name = Arc::clone(service.name());
+            command.carry_out(&name, |host| host.add(service)).await
         }
         Command::Reset { wanted, output, mut options } => {
             let wanted = wanted.or_of(&mut options);

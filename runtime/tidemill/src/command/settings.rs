@@ -2,11 +2,36 @@
 
 use std::borrow::Cow;
 
+use clap::Subcommand;
 use serde::Serialize;
 use tidemill_core::code::{Coded, Exit};
 
-use crate::command::{Output, print, print_json, table};
+use crate::command::{Options, Output, print, print_json, table};
 use crate::config::{Configuration, Entry};
+
+/// The body of `config`: looks at the configuration.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Show every key with its value and where the value comes from.
+    Show(Asked),
+}
+
+/// Options of `config show`.
+#[derive(Debug, clap::Args)]
+pub struct Asked {
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    options: Options,
+}
+
+impl Config {
+    /// Does what is asked for.
+    pub fn carry_out(self) -> Result<Exit, Coded> {
+        let Self::Show(Asked { output, options }) = self;
+        show(&Configuration::load(&options)?, output)
+    }
+}
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -16,7 +41,7 @@ struct Line<'a> {
     meaning: &'a str,
 }
 
-pub(super) fn show(configuration: &Configuration, output: Output) -> Result<Exit, Coded> {
+fn show(configuration: &Configuration, output: Output) -> Result<Exit, Coded> {
     let lines = configuration.entries().map(|entry| {
         let Entry { key, value, origin, meaning } = entry;
         Line { key, value, origin: origin.to_string(), meaning }

@@ -31,13 +31,14 @@ use crate::config::Configuration;
 use crate::telemetry;
 use fan::Fan;
 use machine::{Threads, WallClock};
-use signals::Signals;
 use state::State;
 use watchdog::{Act, Watchdog, Watched};
 use worker::Post;
 
 pub use running::Running;
-pub(crate) use state::{database, outbox};
+pub use signals::{Signals, Told};
+pub use state::database;
+pub(crate) use state::outbox;
 pub(crate) use topics::missing;
 
 /// How long a host runs.
@@ -92,11 +93,12 @@ impl Host {
         })
     }
 
-    /// Opens the broker for commands that need one which is there: no directory is made for them (TM-0401).
-    pub(crate) fn open_existing(configuration: Configuration, service: &str) -> Result<Self, Coded> {
+    /// Opens the broker for commands that need one which is there: no directory is made for them (TM-0401). `program` is what the
+    /// program is called that would make it.
+    pub fn open_existing(configuration: Configuration, program: &str) -> Result<Self, Coded> {
         let address = configuration.broker();
         if !broker::exists(address) {
-            return Err(missing(&format!("there is no log at {address} yet"), service, address));
+            return Err(missing(&format!("there is no log at {address} yet"), program, address));
         }
         Self::open(configuration)
     }
@@ -173,9 +175,9 @@ impl Host {
         &self.broker
     }
 
-    /// The schema registry, where one is configured.
-    pub(crate) fn schemas(&self) -> Option<&dyn Schemas> {
-        self.schemas.as_deref()
+    /// The schema registry, where one is configured: for a program that writes events by [`Envelopes`](crate::envelopes::Envelopes).
+    pub fn schemas(&self) -> Option<&Arc<dyn Schemas>> {
+        self.schemas.as_ref()
     }
 
     /// An id that nothing else has.
@@ -184,8 +186,8 @@ impl Host {
         format!("{:016x}{:016x}", chance.next(), chance.next())
     }
 
-    /// Time.
-    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+    /// The machine's clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
 

@@ -8,14 +8,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What the process was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub enum Told {
+    /// ctrl-c.
     Interrupt,
+    /// SIGTERM.
     Terminate,
 }
 
 impl Told {
     /// How the signal is called.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
@@ -25,7 +27,7 @@ impl Told {
     /// Ends the process at once, with the exit code that a shell shows for this signal. What is committed stays; the rest
     /// runs again.
     #[expect(clippy::disallowed_methods, reason = "who asks twice does not want the drain")]
-    pub(super) fn end_process(self) -> ! {
+    pub fn end_process(self) -> ! {
         std::process::exit(match self {
             Self::Interrupt => 130,
             Self::Terminate => 143,
@@ -33,14 +35,15 @@ impl Told {
     }
 }
 
-/// The signals that ask a process to end, taken from now on.
-pub(super) struct Signals {
+/// The signals that ask a process to end.
+pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    pub(super) fn listen() -> Result<Self, Coded> {
+    /// Takes them from now on: they end the process no more.
+    pub fn listen() -> Result<Self, Coded> {
         let listen = |kind| {
             signal(kind).map_err(|error| {
                 Coded::new(Code::BACKEND_FAILED, format!("the system lets this process take no signals: {error}"))
@@ -50,7 +53,7 @@ impl Signals {
     }
 
     /// The next one.
-    pub(super) async fn next(&mut self) -> Told {
+    pub async fn next(&mut self) -> Told {
         poll_fn(|cx| {
             if self.interrupt.poll_recv(cx).is_ready() {
                 return Poll::Ready(Told::Interrupt);

@@ -39,7 +39,7 @@ pub(super) fn is_database(configuration: &Configuration) -> bool {
 }
 
 /// The database that the configuration names. An error (TM-0102) where it names none.
-pub(crate) fn database(configuration: &Configuration) -> Result<Settings, Coded> {
+pub fn database(configuration: &Configuration) -> Result<Settings, Coded> {
     if !is_database(configuration) {
         let message = "state names no database; say --state postgres://USER@HOST:PORT/DATABASE";
         return Err(Coded::new(Code::BAD_VALUE, message));

@@ -39,7 +39,11 @@ pub(super) async fn edit(site: &Site, edit: &Edit) -> Result<Exit, Coded> {
     };
     let record = edited(&letter.letter.record, edit)?;
     if let Some(service) = site.service(&letter.service) {
-        let check = service.check_value(&letter.letter.origin.source.topic, &record, site.host.schemas());
+        let check = service.check_value(
+            &letter.letter.origin.source.topic,
+            &record,
+            site.host.schemas().map(|schemas| &**schemas),
+        );
         let checked = match select(pin!(check), site.host.clock().sleep(PATIENCE)).await {
             Either::Left((checked, _)) => checked,
             Either::Right(_) => Err(CodecError("the schema registry does not answer".to_owned())),
