@@ -17,4 +17,5 @@ mod redrive;
 mod refusals;
 mod registry;
 mod shop;
+mod storefront;
 mod totals;

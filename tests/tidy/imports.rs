@@ -35,7 +35,12 @@ const ORDER: &[Place] = &[
         ],
         tests_see: &["runtime/testkit"],
     },
-    Place { member: "handlers/*", sees: &["runtime/tidemill", "handlers/*"], tests_see: &["runtime/testkit"] },
+    Place {
+        member: "handlers/*",
+        sees: &["runtime/tidemill", "handlers/*"],
+        // A real database, for those that have rows of their own.
+        tests_see: &["runtime/testkit", "runtime/devkit"],
+    },
     // It starts foreign programs, and needs nothing of ours for that.
     Place { member: "runtime/devkit", sees: &[], tests_see: &[] },
     // It measures what users import; its bare loops go through the core's ports, or through Kafka's client alone.

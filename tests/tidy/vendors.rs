@@ -24,7 +24,7 @@ const SEAMS: &[Seam] = &[
     Seam { crates: &["ureq"], homes: &["runtime/schema/src/registry"] },
     Seam { crates: &["backoff"], homes: &["runtime/core/src/retry"] },
     Seam { crates: &["rmp-serde"], homes: &["runtime/core/src/state"] },
-    Seam { crates: &["sha2"], homes: &["runtime/core/src/id"] },
+    Seam { crates: &["sha2"], homes: &["runtime/core/src/id", "handlers/storefront/src/key"] },
     Seam { crates: &["jiff"], homes: &["runtime/core/src/time"] },
     Seam { crates: &["csv", "flate2"], homes: &["handlers/ingest", "tests/scenarios"] },
     Seam {
@@ -32,6 +32,9 @@ const SEAMS: &[Seam] = &[
         homes: &["runtime/schema/src/registry", "runtime/tidemill/src/command/operate", "tests/scenarios"],
     },
     Seam { crates: &["indicatif"], homes: &["handlers/shop"] },
+    Seam { crates: &["axum", "tower"], homes: &["handlers/storefront/src/http", "handlers/storefront/src/serve"] },
+    Seam { crates: &["deadpool-postgres"], homes: &["handlers/storefront/src/store/database"] },
+    Seam { crates: &["utoipa"], homes: &["handlers/storefront"] },
     Seam { crates: &["proc-macro2", "quote", "syn"], homes: &["runtime/macros", "tests/tidy"] },
     Seam {
         crates: &["clap"],
@@ -44,7 +47,7 @@ const SEAMS: &[Seam] = &[
     Seam { crates: &["tracing-subscriber"], homes: &["runtime/tidemill"] },
     Seam {
         crates: &["tokio", "tokio-util", "tokio-stream"],
-        homes: &["runtime/tidemill", "runtime/kafka", "runtime/postgres", "tests"],
+        homes: &["runtime/tidemill", "runtime/kafka", "runtime/postgres", "handlers/storefront", "tests"],
     },
 ];
 
