@@ -29,7 +29,12 @@ const SEAMS: &[Seam] = &[
     Seam { crates: &["csv", "flate2"], homes: &["handlers/ingest", "tests/scenarios"] },
     Seam {
         crates: &["base64"],
-        homes: &["runtime/schema/src/registry", "runtime/tidemill/src/command/operate", "tests/scenarios"],
+        homes: &[
+            "runtime/schema/src/registry",
+            "runtime/tidemill/src/command/operate",
+            "runtime/tidemill/src/command/outbox",
+            "tests/scenarios",
+        ],
     },
     Seam { crates: &["indicatif"], homes: &["handlers/shop"] },
     Seam { crates: &["axum", "tower"], homes: &["handlers/storefront/src/http", "handlers/storefront/src/serve"] },

@@ -50,6 +50,11 @@ struct Postgres;
 #[doc = include_str!("../../../docs/FAILURES.md")]
 struct Failures;
 
+/// The examples of the page on outboxes, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/OUTBOX.md")]
+struct OutboxPage;
+
 /// The examples of the page on tests, compiled and run.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/TESTING.md")]

@@ -106,12 +106,11 @@ impl Problem {
     }
 }
 
-/// The log has the cause, and the client what it can do: what stands in between is not its concern.
+/// The log has the cause, and the client what it can do about it.
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Away(cause) => {
-                tracing::warn!(code = %cause.code, "no answer can be given: {}", cause.message);
                 let detail =
                     "what keeps orders does not answer; an order may be sent again with its key, and is placed once";
                 Self::plain(StatusCode::SERVICE_UNAVAILABLE, detail).with_code(&cause)

@@ -3,11 +3,13 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tidemill::Local;
-use tidemill_testkit::fakes::{VirtualClock, block_on};
+use tidemill_testkit::fakes::VirtualClock;
+use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
 use super::{LARGEST_BODY, router};
 use crate::store::Store;
+use crate::store::tests::{database, event_loop, host};
 
 const KEY: (&str, &str) = ("idempotency-key", "\"one\"");
 const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
@@ -24,27 +26,33 @@ impl Answer {
     }
 }
 
-/// A storefront over rows in memory.
-fn storefront() -> Router {
-    let clock = VirtualClock::new();
-    let rows = Local::memory(VirtualClock::new()).unwrap();
-    router(block_on(Store::in_rows(rows, None, clock)).unwrap())
+/// A storefront, and what its requests run on.
+struct Front {
+    router: Router,
+    event_loop: Runtime,
 }
 
-fn ask(router: &Router, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
-    let request = headers
-        .iter()
-        .fold(Request::builder().method(method).uri(path), |request, (name, value)| request.header(*name, *value));
-    block_on(async {
-        let answer = router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+/// A storefront over rows in memory.
+fn storefront() -> Front {
+    let rows = Local::memory(VirtualClock::new()).unwrap();
+    let event_loop = event_loop();
+    let store = event_loop.block_on(Store::in_rows(rows, None, VirtualClock::new())).unwrap();
+    Front { router: router(store), event_loop }
+}
+
+fn ask(front: &Front, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+    let request = Request::builder().method(method).uri(path);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    front.event_loop.block_on(async {
+        let answer = front.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
         let (parts, body) = answer.into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, body: serde_json::from_slice(&body).unwrap_or_default() }
+        let body = serde_json::from_slice(&to_bytes(body, usize::MAX).await.unwrap()).unwrap_or_default();
+        Answer { status: parts.status, headers: parts.headers, body }
     })
 }
 
-fn post(router: &Router, headers: &[(&str, &str)], body: &Value) -> Answer {
-    ask(router, "POST", "/orders", headers, body.to_string())
+fn post(front: &Front, headers: &[(&str, &str)], body: &Value) -> Answer {
+    ask(front, "POST", "/orders", headers, body.to_string())
 }
 
 fn order() -> Value {
@@ -131,4 +139,29 @@ fn the_description_is_served() {
     let served = ask(&storefront(), "GET", "/openapi.json", &[], "");
     assert_eq!(served.status, StatusCode::OK);
     assert_eq!(served.body, serde_json::to_value(crate::description()).unwrap());
+}
+
+#[test]
+fn a_database_that_is_away_is_never_a_201() {
+    let options = devkit::postgres::Options::default();
+    let Some(mut postgres) = devkit::postgres::own_for_tests("orders while Postgres is away", &options) else { return };
+    let event_loop = event_loop();
+    let (own, _) = event_loop.block_on(database(&postgres.url(), "storefront_away"));
+    let host = host(&own);
+    let front = Front { router: router(event_loop.block_on(Store::open(&host)).unwrap()), event_loop };
+    let placed = post(&front, &[KEY, JSON], &order());
+    assert_eq!(placed.status, StatusCode::CREATED, "{}", placed.body);
+    postgres.kill();
+    for answer in [post(&front, &[KEY, JSON], &order()), ask(&front, "GET", placed.header("location"), &[], "")] {
+        refused(&answer, 503, "about:blank");
+        assert_eq!((answer.header("retry-after"), &answer.body["code"]), ("1", &json!("TM-0801")));
+    }
+    postgres.restart().unwrap();
+    let again = post(&front, &[KEY, JSON], &order());
+    assert_eq!((again.status, &again.body), (StatusCode::CREATED, &placed.body));
+    let found = ask(&front, "GET", placed.header("location"), &[], "");
+    assert_eq!((found.status, &found.body), (StatusCode::OK, &placed.body));
+    let mut other = order();
+    other["country"] = json!("Spain");
+    refused(&post(&front, &[KEY, JSON], &other), 422, "/problems/key-of-another-order");
 }

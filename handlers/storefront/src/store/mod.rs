@@ -4,6 +4,7 @@ mod database;
 mod rows;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tidemill::Local;
 use tidemill::code::{Code, Coded};
@@ -48,6 +49,8 @@ impl From<Coded> for Error {
 pub struct Store {
     place: Place,
     clock: Arc<dyn Clock>,
+    /// Whether the log says that nothing answers.
+    is_away: AtomicBool,
 }
 
 enum Place {
@@ -78,12 +81,13 @@ impl Store {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Coded> {
         let database = Database::open(settings, schemas, Arc::clone(&clock)).await?;
-        Ok(Self { place: Place::Database(database), clock })
+        Ok(Self { place: Place::Database(database), clock, is_away: AtomicBool::default() })
     }
 
     /// In this directory of rows. With a registry, events name their schema by an id of that.
     pub async fn in_rows(rows: Local, schemas: Option<Arc<dyn Schemas>>, clock: Arc<dyn Clock>) -> Result<Self, Coded> {
-        Ok(Self { place: Place::Rows(Rows::open(rows, schemas).await?), clock })
+        let rows = Rows::open(rows, schemas).await?;
+        Ok(Self { place: Place::Rows(rows), clock, is_away: AtomicBool::default() })
     }
 
     /// Places an order that has no faults, and adds its event, in one act; or finds what was placed with this key before. What is
@@ -91,20 +95,33 @@ impl Store {
     pub async fn place(&self, key: &Key, asked: NewOrder) -> Result<Order, Error> {
         let order = asked.placed(key.order_id(), self.clock.now().as_millis());
         let kept = match &self.place {
-            Place::Database(database) => database.place(key, &order).await?,
-            Place::Rows(rows) => rows.place(&order).await?,
+            Place::Database(database) => database.place(key, &order).await,
+            Place::Rows(rows) => rows.place(&order).await,
         };
+        let kept = self.noted(kept)?;
         if kept.is_same_request(&order) { Ok(kept) } else { Err(Error::OtherOrder) }
     }
 
     /// The order of this id.
     pub async fn find(&self, id: &str) -> Result<Option<Order>, Error> {
-        match &self.place {
+        self.noted(match &self.place {
             Place::Database(database) => database.find(id).await,
             Place::Rows(rows) => rows.find(id).await,
+        })
+    }
+
+    /// Logs once that what keeps orders is away, and once that it is back: many requests come in the meantime.
+    fn noted<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
+        match &answer {
+            Err(Error::Away(cause)) if !self.is_away.swap(true, Ordering::Relaxed) => {
+                tracing::warn!(code = %cause.code, "orders are answered with 503 until it is back: {}", cause.message);
+            }
+            Ok(_) if self.is_away.swap(false, Ordering::Relaxed) => tracing::info!("orders are kept again"),
+            _ => {}
         }
+        answer
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -21,7 +21,7 @@ const AT_ONCE: usize = 24;
 /// How long a relay may take with an event.
 const SENT: Duration = Duration::from_secs(20);
 
-fn event_loop() -> Runtime {
+pub(crate) fn event_loop() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
@@ -35,7 +35,7 @@ fn asked(quantity: i64) -> NewOrder {
 }
 
 /// A host with a log in memory, and rows in this place.
-fn host(state: &str) -> Host {
+pub(crate) fn host(state: &str) -> Host {
     let configuration = Configuration::default().with("broker", "memory:").unwrap().with("state", state).unwrap();
     let mut host = Host::open(configuration).unwrap();
     host.writes(OrderRequested::TOPIC);
@@ -43,7 +43,7 @@ fn host(state: &str) -> Host {
 }
 
 /// A database of its own, with both kinds of tables, and a client of it.
-async fn database(url: &str, name: &str) -> (String, Client) {
+pub(crate) async fn database(url: &str, name: &str) -> (String, Client) {
     let admin = client(url).await;
     admin.batch_execute(&format!("drop database if exists {name} with (force)")).await.unwrap();
     admin.batch_execute(&format!("create database {name}")).await.unwrap();
