@@ -48,13 +48,13 @@ impl Blocking for Threads {
 }
 
 /// A cluster of one node, in real time.
-struct Cluster {
-    broker: Arc<Kafka>,
-    _node: devkit::kafka::Kafka,
+pub(crate) struct Cluster {
+    pub(crate) broker: Arc<Kafka>,
+    pub(crate) node: devkit::kafka::Kafka,
 }
 
 impl Cluster {
-    fn start(what: &str, protocol: GroupProtocol) -> Option<Self> {
+    pub(crate) fn start(what: &str, protocol: GroupProtocol) -> Option<Self> {
         let session = SESSION.as_millis().to_string();
         let properties = [
             ("group.min.session.timeout.ms", &*session),
@@ -75,7 +75,7 @@ impl Cluster {
         };
         let threads = Arc::new(Threads(Builder::new_current_thread().build().unwrap()));
         let broker = Kafka::open(settings, Arc::new(|_| Ok(store::memory())), Arc::new(Wall), threads).unwrap();
-        Some(Self { broker, _node: node })
+        Some(Self { broker, node })
     }
 }
 

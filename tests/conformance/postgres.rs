@@ -1,6 +1,7 @@
 //! A real Postgres beside a log in memory passes the suite of commits, and its relay sends each row once.
 
 mod handler;
+mod order;
 mod outbox;
 mod relay;
 mod rows;

@@ -16,7 +16,7 @@ pub use commit::commit;
 pub use log::log;
 pub use outbox::{AT, Draft, LocalRows, Note, Outboxes, TOPICS, outbox};
 pub use ownership::ownership;
-pub use relay::{Between, Fate, LEASE, Watch, WatchedLog, WatchedOutbox, each_once, relay};
+pub use relay::{Between, Effort, Fate, LEASE, Watch, WatchedLog, WatchedOutbox, each_once, relay};
 pub use scene::Fixture;
 pub use sender::sender;
 pub use store::{Place, store};

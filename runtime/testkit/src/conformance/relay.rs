@@ -25,8 +25,15 @@ const KEYS: [&str; 5] = ["a", "b", "a", "a", "b"];
 const PARTITIONS: u32 = 2;
 /// How long the relay may be silent.
 pub const LEASE: Duration = Duration::from_secs(2);
-/// Relays that come to the end of their work by themselves before nothing is left to be ended.
-const WHOLE: usize = 2;
+
+/// How much is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// After each relay that ends, one finishes what it left; answers are lost wherever it ends.
+    Full,
+    /// The next relay ends too, at the next point; answers are lost where nothing else happens.
+    Little,
+}
 
 /// An outbox, and the log that its rows go to.
 pub struct Between<'a> {
@@ -49,12 +56,12 @@ impl Between<'_> {
         }
     }
 
-    /// Adds rows of some keys, each in a transaction of its own; their values are numbers from this one on.
+    /// Adds rows of some keys; their values are numbers from this one on.
     pub async fn add(&self, from: usize) {
-        for (number, key) in (from..).zip(KEYS) {
-            let row = Draft { topic: 0, partition: None, key: Some(key), value: number.to_string() };
-            self.rows.transact(&[row], true, Box::pin(std::future::ready(()))).await;
-        }
+        let row =
+            |(number, key): (usize, _)| Draft { topic: 0, partition: None, key: Some(key), value: number.to_string() };
+        let rows: Vec<_> = (from..).zip(KEYS).map(row).collect();
+        self.rows.transact(&rows, true, Box::pin(std::future::ready(()))).await;
     }
 
     /// A relay that is watched.
@@ -99,18 +106,19 @@ impl Between<'_> {
         sent
     }
 
-    /// Ends a relay at every point of its work, and lets the next one go on; the first publishes of those that end have these fates.
-    /// Answers how many rows were added.
-    pub async fn ends_everywhere(&self, fates: &[Fate], from: usize) -> usize {
-        let (mut added, mut whole) = (from, 0);
+    /// Ends a relay at every point of its work, each time a later one, and lets the next one go on where it ended; the first publishes of
+    /// those that end have these fates. Answers how many rows were added.
+    pub async fn ends_everywhere(&self, fates: &[Fate], from: usize, effort: Effort) -> usize {
+        let mut added = from;
         for end in 1.. {
             self.add(added).await;
             added += KEYS.len();
             let watch = Watch::new(Some(end), fates.iter().copied());
             self.run(&watch, 2).await;
-            self.run(&Watch::new(None, []), 1).await;
-            whole += usize::from(!watch.is_ended());
-            if whole == WHOLE {
+            if effort == Effort::Full {
+                self.run(&Watch::new(None, []), 1).await;
+            }
+            if !watch.is_ended() {
                 break;
             }
         }
@@ -129,17 +137,18 @@ pub fn each_once(added: usize) -> BTreeMap<String, Vec<usize>> {
 
 /// Ends relays wherever they can end, and lets their answers be lost, and panics where a row was not sent once and in the order of its
 /// key. Answers how many rows were added.
-pub async fn relay(between: &Between<'_>, with_every_fate: bool) -> usize {
+pub async fn relay(between: &Between<'_>, effort: Effort) -> usize {
     between.prepare().await;
-    let mut added = between.ends_everywhere(&[], 0).await;
+    let mut added = between.ends_everywhere(&[], 0, effort).await;
     for fate in [Fate::AnswerLost, Fate::Lost, Fate::NotCommitted] {
-        if with_every_fate {
-            added = between.ends_everywhere(&[fate], added).await;
-            added = between.ends_everywhere(&[fate, Fate::AnswerLost], added).await;
-        } else {
-            between.add(added).await;
-            added += KEYS.len();
-            between.run(&Watch::new(None, [fate, Fate::AnswerLost]), 1).await;
+        for fates in [&[fate][..], &[fate, Fate::AnswerLost]] {
+            if effort == Effort::Full {
+                added = between.ends_everywhere(fates, added, effort).await;
+            } else {
+                between.add(added).await;
+                added += KEYS.len();
+                between.run(&Watch::new(None, fates.iter().copied()), 1).await;
+            }
         }
     }
     assert_eq!(between.sent().await, each_once(added));

@@ -9,7 +9,7 @@ use tidemill_core::code::Code;
 use tidemill_core::ports::{Clock as _, Fill, Lease, Which};
 use tidemill_embedded::{Embedded, Local, Settings};
 
-use crate::conformance::{Between, Draft, LEASE, LocalRows, Outboxes, Watch, each_once, relay};
+use crate::conformance::{Between, Draft, Effort, LEASE, LocalRows, Outboxes, Watch, each_once, relay};
 use crate::fakes::{Executor, Switch, VirtualClock, block_on};
 
 /// How long a relay sleeps that nobody wakes.
@@ -67,7 +67,7 @@ fn by_key<const N: usize>(sent: [(&str, &[usize]); N]) -> BTreeMap<String, Vec<u
 fn a_relay_that_ends_anywhere_leaves_the_rest_to_the_next() {
     let rows = LocalRows::memory();
     rows.run(Box::pin(async {
-        relay(&between(&rows), true).await;
+        relay(&between(&rows), Effort::Full).await;
     }));
 }
 
