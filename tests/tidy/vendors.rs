@@ -21,7 +21,7 @@ const SEAMS: &[Seam] = &[
     Seam { crates: &["sled", "crossbeam-epoch"], homes: &["runtime/embedded/src/store/sled"] },
     Seam { crates: &["fjall"], homes: &["runtime/embedded/src/store/fjall"] },
     Seam { crates: &["apache-avro", "serde_avro_fast"], homes: &["runtime/schema"] },
-    Seam { crates: &["ureq"], homes: &["runtime/schema/src/registry"] },
+    Seam { crates: &["ureq"], homes: &["runtime/schema/src/registry", "tests/scenarios"] },
     Seam { crates: &["backoff"], homes: &["runtime/core/src/retry"] },
     Seam { crates: &["rmp-serde"], homes: &["runtime/core/src/state"] },
     Seam { crates: &["sha2"], homes: &["runtime/core/src/id", "handlers/storefront/src/key"] },
@@ -52,7 +52,7 @@ const SEAMS: &[Seam] = &[
     Seam { crates: &["tracing-subscriber"], homes: &["runtime/tidemill"] },
     Seam {
         crates: &["tokio", "tokio-util", "tokio-stream"],
-        homes: &["runtime/tidemill", "runtime/kafka", "runtime/postgres", "handlers/storefront", "tests"],
+        homes: &["runtime/tidemill", "runtime/kafka", "runtime/postgres", "runtime/bench", "handlers/storefront", "tests"],
     },
 ];
 

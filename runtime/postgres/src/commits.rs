@@ -123,7 +123,7 @@ impl Commits {
         })?;
         self.owned.borrow_mut().insert(shard, owned);
         // Behind the note of who owns it: an operator who resets the shard does so in spite of this.
-        self.compare(client, owned, partitions, &found).await?;
+        self.compare(client, owned, partitions).await?;
         Ok(partitions.iter().map(|partition| found.get(partition).cloned()).collect())
     }
 
@@ -139,14 +139,11 @@ impl Commits {
     }
 
     /// Whether the topics are those that progress tells of. Another topic of the same name has other records at the same offsets.
-    async fn compare(
-        &self,
-        client: &Client,
-        owned: Owned,
-        partitions: &[TopicPartition],
-        found: &BTreeMap<TopicPartition, Progress>,
-    ) -> Result<(), Coded> {
-        let ids = self.ids.borrow().clone();
+    async fn compare(&self, client: &Client, owned: Owned, partitions: &[TopicPartition]) -> Result<(), Coded> {
+        let ids: BTreeMap<Arc<str>, Arc<str>> = {
+            let (all, ids) = (self.ids.borrow(), partitions.iter());
+            ids.filter_map(|TopicPartition { topic, .. }| Some((Arc::clone(topic), Arc::clone(all.get(topic)?)))).collect()
+        };
         let (topics, given): (Vec<&str>, Vec<&str>) = ids.iter().map(|(topic, id)| (&**topic, &**id)).unzip();
         let others = client.query(&self.pool.texts.sources, &[&owned.id, &topics, &given]).await;
         let others = others.map_err(|error| coded(&error, "the topics of a shard cannot be compared"))?;
@@ -154,14 +151,6 @@ impl Commits {
             let topic: &str = other.get(0);
             let message = format!("topic {topic} was made again since {} read it; `reset` lets it begin anew", self.group);
             return Err(Coded::new(Code::TOPIC_REPLACED, message));
-        }
-        for partition in partitions {
-            let (_, end) = self.topics.offsets(partition).await?;
-            if let Some(done) = found.get(partition).filter(|done| done.next() > end) {
-                let (group, next) = (&self.group, done.next());
-                let message = format!("{partition} ends at {end}, and {group} has done everything before {next} of it");
-                return Err(Coded::new(Code::TOPIC_REPLACED, message));
-            }
         }
         Ok(())
     }

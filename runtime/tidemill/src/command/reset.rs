@@ -265,16 +265,16 @@ async fn move_shard(
             done(commits.commit(Arc::new(batch(commit))).await)
         }
         Committing::Unit(commits) => {
-            // Traces of single units tell of records that are to be done again. They go as those before an end that no log reaches, which
-            // is an error for whoever finds it there.
+            // Traces of single units tell of records that are to be done again. They go, in the same act, as those before an end that no
+            // log reaches.
             let all = partitions.into_iter().map(|partition| (partition, Progress::starting_at(END))).collect();
             let traces = ShardCommit { shard, generation, changes: Vec::new(), progress: all };
-            done(commits.fold(Arc::new(batch(traces))).await)?;
             let mut transaction = commits.begin(shard, generation).await?;
             let changes = removals(drops, async |range| transaction.scan(range, PAGE).await).await?;
             let effects = UnitEffects { done: None, changes, once: None, outputs: Outputs::default() };
             done(transaction.commit(effects).await)?;
-            done(commits.fold(Arc::new(batch(commit))).await)
+            let both = CommitBatch { shards: vec![traces, commit], outputs: Outputs::default(), units: 0 };
+            done(commits.fold(Arc::new(both)).await)
         }
     }
 }
