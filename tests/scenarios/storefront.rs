@@ -107,6 +107,8 @@ fn an_order_that_is_sent_again_is_one_order_and_one_event() {
     let (broker, rows) = (address("log"), address("rows"));
     let places = ["--broker", &broker, "--state", &rows];
     refused(&run(&storefront, &[&["run"][..], &places].concat()), 3, &["TM-0401", "storefront topics create"]);
+    let unmade = run(&storefront, &[&["topics", "check"][..], &places].concat());
+    refused(&unmade, 3, &["TM-0401", "storefront topics create"]);
     let made = run_json(&storefront, &[&["topics", "create", "--output", "json"][..], &places].concat());
     assert_eq!(made[0]["topic"], OrderRequested::TOPIC);
 

@@ -48,20 +48,26 @@ pub async fn serve(listener: TcpListener, router: Router, host: &Host, mut runni
     let server = axum::serve(listener, router).with_graceful_shutdown(async { drop(stopped.await) });
     let mut server = pin!(server.into_future().map(drop));
     tracing::info!(%address, "listening");
-    match select(&mut server, select(pin!(signals.next()), pin!(running.failed()))).await {
+    let is_over = match select(&mut server, select(pin!(signals.next()), pin!(running.failed()))).await {
+        Either::Left(_) => true,
         Either::Right((Either::Left((told, _)), _)) => {
             tracing::info!(
                 signal = told.name(),
                 "answering what is under way; a second signal ends the process at once"
             );
+            false
         }
-        Either::Right((Either::Right((_, _)), _)) => tracing::info!("answering what is under way"),
-        Either::Left(_) => {}
-    }
+        Either::Right((Either::Right(_), _)) => {
+            tracing::info!("answering what is under way");
+            false
+        }
+    };
     drop(stop);
     let ended = async {
-        // A client that keeps a request open for longer is not waited for.
-        select(&mut server, host.clock().sleep(host.configuration().drain())).await;
+        if !is_over {
+            // A client that keeps a request open for longer is not waited for.
+            select(&mut server, host.clock().sleep(host.configuration().drain())).await;
+        }
         running.stop().await
     };
     match select(pin!(ended), pin!(signals.next())).await {

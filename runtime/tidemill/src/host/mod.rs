@@ -64,6 +64,8 @@ pub struct Host {
     services: Vec<Arc<Service>>,
     /// Topics that the program itself writes to.
     writes: Vec<Arc<str>>,
+    /// What the program is called, where it was said.
+    program: Option<Arc<str>>,
     observers: Vec<Arc<dyn Observer>>,
     on_block: Act,
 }
@@ -88,6 +90,7 @@ impl Host {
             blocking,
             services: Vec::new(),
             writes: Vec::new(),
+            program: None,
             observers: Vec::new(),
             on_block: Arc::new(watchdog::end_process),
         })
@@ -100,7 +103,7 @@ impl Host {
         if !broker::exists(address) {
             return Err(missing(&format!("there is no log at {address} yet"), program, address));
         }
-        Self::open(configuration)
+        Ok(Self { program: Some(program.into()), ..Self::open(configuration)? })
     }
 
     /// Whether a plan for new topics can be made without the broker, because there is nothing at its address yet.

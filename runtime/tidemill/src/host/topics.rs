@@ -111,7 +111,8 @@ impl Host {
         for topic in self.writes.iter().cloned().chain(self.relay_topic().map(|own| own.name)) {
             if topics.describe(&topic).await?.is_none() {
                 let what = format!("topic {topic} does not exist");
-                let creator = self.services.first().map_or("PROGRAM", |service| service.name());
+                let service = self.services.first().map(|service| service.name());
+                let creator = self.program.as_ref().or(service).map_or("PROGRAM", |name| name);
                 return Err(missing(&what, creator, &format!("{address} --state …")));
             }
         }
