@@ -1,5 +1,7 @@
 //! The storefront: a program that is no handler, asked by HTTP, stopped and started again.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first thing that is wrong")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -28,8 +30,8 @@ struct Running {
 }
 
 impl Running {
-    fn start(program: &Path, places: &[&str]) -> Self {
-        let arguments = [&["run", "--listen", "127.0.0.1:0", "--log", "json"], places].concat();
+    fn start(program: &Path, where_to: &[&str]) -> Self {
+        let arguments = [&["run", "--listen", "127.0.0.1:0", "--log", "json"], where_to].concat();
         let mut child = command(program, &arguments).stderr(std::process::Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::with_capacity(1, child.stderr.take().unwrap());
         let mut all = String::new();
@@ -105,14 +107,14 @@ fn an_order_that_is_sent_again_is_one_order_and_one_event() {
     let folder = tempfile::tempdir().unwrap();
     let address = |name: &str| format!("embedded:{}", folder.path().join(name).display());
     let (broker, rows) = (address("log"), address("rows"));
-    let places = ["--broker", &broker, "--state", &rows];
-    refused(&run(&storefront, &[&["run"][..], &places].concat()), 3, &["TM-0401", "storefront topics create"]);
-    let unmade = run(&storefront, &[&["topics", "check"][..], &places].concat());
+    let where_to = ["--broker", &broker, "--state", &rows];
+    refused(&run(&storefront, &[&["run"][..], &where_to].concat()), 3, &["TM-0401", "storefront topics create"]);
+    let unmade = run(&storefront, &[&["topics", "check"][..], &where_to].concat());
     refused(&unmade, 3, &["TM-0401", "storefront topics create"]);
-    let made = run_json(&storefront, &[&["topics", "create", "--output", "json"][..], &places].concat());
+    let made = run_json(&storefront, &[&["topics", "create", "--output", "json"][..], &where_to].concat());
     assert_eq!(made[0]["topic"], OrderRequested::TOPIC);
 
-    let first = Running::start(&storefront, &places);
+    let first = Running::start(&storefront, &where_to);
     let key = |number: usize| format!("order {number}");
     let placed: Vec<Value> = (1..=ORDERS)
         .map(|number| {
@@ -125,7 +127,7 @@ fn an_order_that_is_sent_again_is_one_order_and_one_event() {
     assert_eq!(first.post(&key(1), 2).0, 422);
     first.stop();
 
-    let second = Running::start(&storefront, &places);
+    let second = Running::start(&storefront, &where_to);
     for (number, placed) in (1..).zip(&placed) {
         let id = placed["id"].as_str().unwrap();
         assert_eq!(second.get(id), (200, placed.clone()));
@@ -137,7 +139,7 @@ fn an_order_that_is_sent_again_is_one_order_and_one_event() {
     let outbox = ["outbox", "list", "--output", "json", "--broker", &broker, "--state", &rows];
     while run_json(&storefront, &outbox) != json!([]) {
         assert!(begun.elapsed() < LIMIT, "events are left in the outbox");
-        Running::start(&storefront, &places).stop();
+        Running::start(&storefront, &where_to).stop();
     }
     let id = |number: usize| Key::parse(format!("\"{}\"", key(number)).as_bytes()).unwrap().order_id();
     let mut expected: Vec<_> = (1..=ORDERS).map(|number| (id(number), id(number))).collect();

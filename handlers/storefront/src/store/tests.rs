@@ -56,6 +56,7 @@ pub(crate) async fn database(url: &str, name: &str) -> (String, Client) {
     (own, client)
 }
 
+#[expect(clippy::disallowed_methods, reason = "the driver of a connection: it ends when the client is dropped")]
 async fn client(url: &str) -> Client {
     let (client, connection) = connect(url, NoTls).await.unwrap();
     tokio::spawn(async move { drop(connection.await) });
