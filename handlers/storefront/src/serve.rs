@@ -77,3 +77,6 @@ pub async fn serve(listener: TcpListener, router: Router, host: &Host, mut runni
     tracing::info!("stopped");
     Ok(Exit::Done)
 }
+
+#[cfg(test)]
+mod tests;
