@@ -90,11 +90,12 @@ pub trait Outbox: Send {
     /// The number of the last publish under a name whose rows were deleted; 0 before the first.
     async fn publishes(&mut self, name: &str) -> Result<u64, Coded>;
 
-    /// Deletes those of these rows that are there, and keeps the number of the publish that they went out with, in one act. A number
+    /// Deletes those of these rows that are there, parked or not, and keeps the number of the publish that they went out with, in one act. A number
     /// that is less than the one that is kept changes nothing of it.
     async fn delete(&mut self, sent: &[Sent], name: &str, publish: u64) -> Result<(), Coded>;
 
-    /// Sets a row aside that the log does not take, and with it the others of its topic and key.
+    /// Sets a row aside that the log does not take, and with it those of its topic and key that stand behind it: with greater ids. What
+    /// has no key stands behind nothing. Who is not there any more is no error.
     async fn park(&mut self, id: u64, why: &str) -> Result<(), Coded>;
 
     /// Completes when a row may have come since the lease was held by a relay that sleeps. May complete before that.

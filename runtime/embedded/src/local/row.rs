@@ -39,7 +39,9 @@ pub(super) fn encode(row: &OutboxRow) -> Bytes {
         row.value.as_deref(),
         row.parked.as_deref().map(str::as_bytes),
     ];
-    parts.into_iter().for_each(|part| write(&mut bytes, part));
+    for part in parts {
+        write(&mut bytes, part);
+    }
     bytes.into()
 }
 
@@ -50,6 +52,7 @@ fn take<'a, const N: usize>(from: &mut &'a [u8]) -> Option<&'a [u8; N]> {
     Some(head)
 }
 
+#[expect(clippy::option_option, reason = "what cannot be read, what is none, and what is there")]
 fn part(whole: &Bytes, from: &mut &[u8]) -> Option<Option<Bytes>> {
     let Some(length) = read_varint(from)?.checked_sub(1) else { return Some(None) };
     let (head, rest) = from.split_at_checked(length)?;

@@ -246,7 +246,7 @@ async fn pages(place: &dyn Outboxes) {
             let (mut after, mut seen) = (None, Vec::new());
             loop {
                 let page = outbox.list(which, after, limit).await.expect("it reads");
-                assert!(page.len() <= limit);
+                assert!(page.len() <= limit && page.iter().all(|row| after < Some(row.id)));
                 let Some(last) = page.last() else { break };
                 after = Some(last.id);
                 seen.extend(values(&page));

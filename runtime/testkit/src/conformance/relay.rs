@@ -26,6 +26,9 @@ const PARTITIONS: u32 = 2;
 /// How long the relay may be silent.
 pub const LEASE: Duration = Duration::from_secs(2);
 
+/// How long one relay may take for what there is.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
@@ -77,7 +80,9 @@ impl Between<'_> {
         // The same holder: what waits for a lease is proved elsewhere.
         let mut relay = self.relay(watch, "relay");
         let mut running = pin!(relay.run(std::future::pending()));
+        let mut over = self.clock.sleep(PATIENCE);
         poll_fn(|cx| {
+            assert!(over.as_mut().poll(cx).is_pending(), "it does not come to an end");
             let polled = running.as_mut().poll(cx);
             assert!(polled.is_pending(), "{polled:?}");
             if watch.is_ended() || watch.looks_at_nothing() >= looks { Poll::Ready(()) } else { Poll::Pending }

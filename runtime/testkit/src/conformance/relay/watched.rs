@@ -33,6 +33,7 @@ struct Watching {
     points: usize,
     end: Option<usize>,
     is_ended: bool,
+    looks: usize,
     looks_at_nothing: usize,
     publishes: usize,
     fates: VecDeque<Fate>,
@@ -59,6 +60,11 @@ impl Watch {
     /// Whether the relay came to the point at which it ends. Its future has to be dropped then.
     pub fn is_ended(&self) -> bool {
         self.lock().is_ended
+    }
+
+    /// How often it looked for what is to be sent.
+    pub fn looks(&self) -> usize {
+        self.lock().looks
     }
 
     /// How often it found nothing to send.
@@ -142,7 +148,10 @@ impl Outbox for WatchedOutbox {
 
     async fn next(&mut self, rows: usize, bytes: usize) -> Result<Vec<OutboxRow>, Coded> {
         let next = self.1.call(self.0.next(rows, bytes)).await?;
-        self.1.lock().looks_at_nothing += usize::from(next.is_empty());
+        let mut watching = self.1.lock();
+        watching.looks += 1;
+        watching.looks_at_nothing += usize::from(next.is_empty());
+        drop(watching);
         Ok(next)
     }
 
