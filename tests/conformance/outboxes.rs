@@ -69,7 +69,7 @@ fn opened_again(kind: StoreKind) {
             assert_eq!(expected.iter().rev().take(3).map(is_new).filter(|is_new| *is_new).count(), 3, "life {life}");
             // In some lives all of them go, in some the last ones, and in some the very last is discarded and the first stays parked.
             let going: Vec<_> = match life % 3 {
-                0 => expected.drain(..).collect(),
+                0 => std::mem::take(&mut expected),
                 1 => expected.drain(1..).collect(),
                 _ => {
                     let last = expected.pop().unwrap();

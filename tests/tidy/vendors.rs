@@ -52,7 +52,14 @@ const SEAMS: &[Seam] = &[
     Seam { crates: &["tracing-subscriber"], homes: &["runtime/tidemill"] },
     Seam {
         crates: &["tokio", "tokio-util", "tokio-stream"],
-        homes: &["runtime/tidemill", "runtime/kafka", "runtime/postgres", "runtime/bench", "handlers/storefront", "tests"],
+        homes: &[
+            "runtime/tidemill",
+            "runtime/kafka",
+            "runtime/postgres",
+            "runtime/bench",
+            "handlers/storefront",
+            "tests",
+        ],
     },
 ];
 

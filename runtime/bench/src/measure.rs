@@ -68,7 +68,8 @@ fn unwritable(path: &Path, cause: &dyn std::fmt::Display) -> Coded {
 
 async fn run(configuration: Configuration, case: Case, records: u64, warm_up: u64) -> Result<Figures, Coded> {
     let cluster = Cluster::of(&configuration);
-    let configuration = if matches!(case, Case::Rows | Case::Relay) { rows::of_run(&configuration)? } else { configuration };
+    let configuration =
+        if matches!(case, Case::Rows | Case::Relay) { rows::of_run(&configuration)? } else { configuration };
     let mut host = Host::open(configuration.clone())?;
     match case.service() {
         Some(service) => host.add(service)?,

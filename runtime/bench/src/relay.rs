@@ -9,7 +9,7 @@ use futures_channel::oneshot;
 use tidemill::code::{Code, Coded};
 use tidemill::host::Host;
 use tidemill::outputs::{Address, Outputs};
-use tidemill::ports::Observer;
+use tidemill::ports::{Clock, Observer};
 use tidemill::postgres::coded;
 use tidemill::postgres::tokio_postgres::Client;
 use tidemill::relay::Relayed;
@@ -40,7 +40,8 @@ const FILL: &str = "insert into bench_runtime.outbox (topic, at, key, headers, v
 const NEXT: &str = "select id, key, value from bench_runtime.outbox order by id limit $1";
 const DELETE: &str = "delete from bench_runtime.outbox where id = any ($1)";
 /// What programs do, `Outbox::add`, in a statement of its own.
-const ADD: &str = "with added as (insert into bench_runtime.outbox (topic, at, key, headers, value) values ($1, 1, $2, '', $3))
+const ADD: &str =
+    "with added as (insert into bench_runtime.outbox (topic, at, key, headers, value) values ($1, 1, $2, '', $3))
     select pg_notify('bench_runtime_outbox', '') from bench_runtime.lease where sleeps";
 
 /// What was seen.
@@ -85,7 +86,7 @@ pub(crate) async fn measure(host: &mut Host, cluster: &Cluster, rows: u64) -> Re
     fill(&tables, BARE_OUTPUT, rows).await?;
     let bare = bare(host, &client(&settings).await?).await?;
     let running = host.start().await?;
-    let idle = idle(cluster, &tables).await;
+    let idle = idle(&**host.clock(), cluster, &tables).await;
     running.stop().await?;
     drop_tables(&tables).await?;
     Ok(Seen { relay, bare, idle: idle? })
@@ -124,12 +125,12 @@ async fn bare(host: &Host, client: &Client) -> Result<Duration, Coded> {
 }
 
 /// Commits rows one by one, and waits for each to be read.
-async fn idle(cluster: &Cluster, client: &Client) -> Result<Percentiles, Coded> {
+async fn idle(clock: &dyn Clock, cluster: &Cluster, client: &Client) -> Result<Percentiles, Coded> {
     let add = client.prepare(ADD).await.map_err(|error| coded(&error, "a row cannot be written"))?;
     let probe = Probe::open(cluster.0.clone(), OUTPUT, PARTITIONS)?;
     let mut waited = Vec::new();
     for number in 0..SINGLE + 20 {
-        tokio::time::sleep(APART).await;
+        clock.sleep(APART).await;
         let value = format!("single-{number}");
         let values: [&(dyn tidemill::postgres::tokio_postgres::types::ToSql + Sync); 3] =
             [&OUTPUT, &value.as_bytes(), &value.as_bytes()];

@@ -77,6 +77,7 @@ pub(crate) fn database(host: &Host, case: Case) -> Result<&Settings, Coded> {
 }
 
 /// A connection, driven by a task of its own.
+#[expect(clippy::disallowed_methods, reason = "the driver of a connection: it ends when the client is dropped")]
 pub(crate) async fn client(settings: &Settings) -> Result<Client, Coded> {
     let (client, connection) =
         settings.config().connect(NoTls).await.map_err(|error| coded(&error, "the database cannot be used"))?;

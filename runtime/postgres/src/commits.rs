@@ -142,14 +142,16 @@ impl Commits {
     async fn compare(&self, client: &Client, owned: Owned, partitions: &[TopicPartition]) -> Result<(), Coded> {
         let ids: BTreeMap<Arc<str>, Arc<str>> = {
             let (all, ids) = (self.ids.borrow(), partitions.iter());
-            ids.filter_map(|TopicPartition { topic, .. }| Some((Arc::clone(topic), Arc::clone(all.get(topic)?)))).collect()
+            ids.filter_map(|TopicPartition { topic, .. }| Some((Arc::clone(topic), Arc::clone(all.get(topic)?))))
+                .collect()
         };
         let (topics, given): (Vec<&str>, Vec<&str>) = ids.iter().map(|(topic, id)| (&**topic, &**id)).unzip();
         let others = client.query(&self.pool.texts.sources, &[&owned.id, &topics, &given]).await;
         let others = others.map_err(|error| coded(&error, "the topics of a shard cannot be compared"))?;
         if let Some(other) = others.first() {
             let topic: &str = other.get(0);
-            let message = format!("topic {topic} was made again since {} read it; `reset` lets it begin anew", self.group);
+            let message =
+                format!("topic {topic} was made again since {} read it; `reset` lets it begin anew", self.group);
             return Err(Coded::new(Code::TOPIC_REPLACED, message));
         }
         Ok(())

@@ -64,13 +64,16 @@ fn whatever_is_killed_each_order_has_its_rows_and_events_once() {
     let Some(stage) = Stage::open("killing the parts of an outbox") else { return };
     let services = ["first", "second"].map(|name| stage.bookings(name));
     let (storefront, relay) = (stage.storefront(), stage.relay("relay"));
-    let mut run = Run { storefront, services, relay, stage };
+    let mut run = Run { stage, storefront, services, relay };
     let orders = Orders::start(run.stage.address, ORDERS);
     let troubles: Vec<(Part, &str)> = SIGNALS.iter().flat_map(|signal| PARTS.map(|part| (part, *signal))).collect();
     let every = ORDERS / (troubles.len() + 1);
     for (place, (part, signal)) in troubles.into_iter().enumerate() {
-        let booked = || run.stage.number("select count(*) from bookings.booked").unwrap_or_default();
-        until("orders are taken and booked", || orders.done() >= every * (place + 1) && booked() > (every * place) as i64);
+        let booked = || {
+            let booked = run.stage.number("select count(*) from bookings.booked").unwrap_or_default();
+            usize::try_from(booked).expect("a count")
+        };
+        until("orders are taken and booked", || orders.done() >= every * (place + 1) && booked() > every * place);
         run.meet(part, signal);
         run.live();
     }
@@ -82,6 +85,9 @@ fn whatever_is_killed_each_order_has_its_rows_and_events_once() {
     assert_eq!(taken + answers.refused.len(), ORDERS);
     // What single units left is folded into progress.
     let traces = run.stage.number("select count(*) from tidemill.done").expect("the database answers");
-    eprintln!("{taken} orders had their effects once, {} were refused; {traces} traces are left", answers.refused.len());
+    eprintln!(
+        "{taken} orders had their effects once, {} were refused; {traces} traces are left",
+        answers.refused.len()
+    );
     assert!(traces < 1_000, "{traces} traces are left");
 }

@@ -36,7 +36,6 @@ pub(super) struct Orders {
 
 impl Orders {
     /// Begins to order.
-    #[expect(clippy::disallowed_methods, reason = "clients that block")]
     pub(super) fn start(address: SocketAddr, count: usize) -> Self {
         let (next, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let answers = Arc::<Mutex<Answers>>::default();
@@ -86,10 +85,12 @@ impl Client {
     /// Orders until there is an answer.
     fn order(&self, number: usize, answers: &Mutex<Answers>) {
         let key = format!("key-{number}");
-        let line = json!({ "stock_code": format!("S{}", number % 11), "quantity": 1 + number % 5, "unit_price_milli": 250 });
+        let line =
+            json!({ "stock_code": format!("S{}", number % 11), "quantity": 1 + number % 5, "unit_price_milli": 250 });
         let is_bad = number % REFUSED == 7;
         let lines = if is_bad { json!([]) } else { json!([line]) };
-        let body = json!({ "customer": format!("customer-{}", number % CUSTOMERS), "country": "France", "lines": lines });
+        let body =
+            json!({ "customer": format!("customer-{}", number % CUSTOMERS), "country": "France", "lines": lines });
         let (status, answer) = self.answered(&key, &body);
         let mut answers = answers.lock().expect("no client panicked");
         if is_bad {

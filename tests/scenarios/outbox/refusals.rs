@@ -47,7 +47,10 @@ fn what_is_wrong_with_a_database_is_one_error() {
     assert!(!String::from_utf8_lossy(&output.stderr).contains("canary"), "a password is told");
     execute(&url, "insert into tidemill.migration (number) values (99)");
     refused(&starts(&url), 3, &["TM-0804", "version 99"]);
-    execute(&url, "delete from tidemill.migration where number = 99; alter database postgres set default_transaction_read_only = on");
+    execute(
+        &url,
+        "delete from tidemill.migration where number = 99; alter database postgres set default_transaction_read_only = on",
+    );
     refused(&starts(&url), 3, &["TM-0805", "takes no writes"]);
     postgres.stop().expect("it stops");
     refused(&starts(&url), 5, &["TM-0801"]);

@@ -31,10 +31,10 @@ fn another_relay_goes_on_where_one_stands_still_or_is_killed() {
     second.start();
     let answers = orders.finish();
     stage.settle();
-    [&mut first, &mut second, &mut service, &mut storefront].into_iter().for_each(|process| {
+    for process in [&mut first, &mut second, &mut service, &mut storefront] {
         process.lives();
         process.end("TERM");
-    });
+    }
     let taken = audit::once(&stage, &answers);
     assert_eq!(taken + answers.refused.len(), ORDERS);
 }
@@ -43,7 +43,7 @@ fn another_relay_goes_on_where_one_stands_still_or_is_killed() {
 fn an_owner_that_stands_still_in_a_unit_delays_nobody_and_commits_nothing() {
     let Some(stage) = Stage::open("an owner that stands still") else { return };
     let (storefront, relay) = (stage.storefront(), stage.relay("relay"));
-    let mut stale = stage.bookings("stale");
+    let mut paused = stage.bookings("paused");
     let client = Client::new(stage.address);
     let booked = |order: &str| {
         let query = format!("select count(*) from bookings.booked where order_id = '{order}'");
@@ -55,20 +55,20 @@ fn an_owner_that_stands_still_in_a_unit_delays_nobody_and_commits_nothing() {
     // Its rows are written, and its transaction is open.
     let in_the_middle = "select count(*) from pg_stat_activity where state = 'idle in transaction'";
     until("the unit is under way", || stage.number(in_the_middle) == Some(1));
-    stale.signal("STOP");
+    paused.signal("STOP");
     let mut next = stage.bookings("next");
     until("the next owner books it", || booked(&slow) == 1);
     let after = client.order_from("France", "after");
     until("and what came after it for the same customer", || booked(&after) == 1);
     std::thread::sleep(LONG);
-    stale.signal("CONT");
-    until("the stale one is refused", || {
-        stale.lives();
-        stale.said().contains("commit failed")
+    paused.signal("CONT");
+    until("the paused one is refused", || {
+        paused.lives();
+        paused.said().contains("commit failed")
     });
-    eprintln!("{}", stale.said());
+    eprintln!("{}", paused.said());
     stage.settle();
-    for mut process in [stale, storefront, relay] {
+    for mut process in [paused, storefront, relay] {
         process.end("TERM");
     }
     next.end("TERM");

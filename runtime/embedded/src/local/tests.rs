@@ -166,7 +166,9 @@ fn changes_of_events_do_not_undo_each_other() {
     let store = Watched::new();
     let local = over(Arc::<Watched>::clone(&store));
     let mut transaction = now(local.begin());
-    ["one", "two"].iter().for_each(|value| add(&mut transaction, value));
+    for value in ["one", "two"] {
+        add(&mut transaction, value);
+    }
     now(transaction.commit()).expect("committed");
     let rows = now(local.outbox().list(Which::All, None, 9)).expect("read");
     now(local.outbox().park(rows[0].id, "why")).expect("parked");

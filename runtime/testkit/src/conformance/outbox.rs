@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, ready};
-use tidemill_core::ports::{Outbox, OutboxRow, Which};
+use tidemill_core::ports::{Fill, Outbox, OutboxRow, Which};
 
 pub use local::LocalRows;
 pub use note::{AT, Draft, Note, TOPICS};
@@ -124,7 +124,7 @@ async fn holds_nothing(place: &dyn Outboxes) {
     let mut outbox = open(place).await;
     assert_eq!(next(&mut *outbox).await, []);
     assert_eq!(list(&mut *outbox, Which::All).await, []);
-    assert_eq!(outbox.fill().await, Ok(Default::default()));
+    assert_eq!(outbox.fill().await, Ok(Fill::default()));
     assert_eq!(outbox.publishes(NAME).await, Ok(0));
     assert_eq!(outbox.delete(&[(1, [1; 16])], NAME, 0).await, Ok(()));
     assert_eq!(outbox.park(1, "why").await, Ok(()), "whoever deleted it was quicker");
@@ -174,7 +174,7 @@ async fn uncommitted(place: &dyn Outboxes) {
     let empty = async |outbox: &mut dyn Outbox| {
         assert_eq!(next(outbox).await, []);
         assert_eq!(list(outbox, Which::All).await, []);
-        assert_eq!(outbox.fill().await, Ok(Default::default()));
+        assert_eq!(outbox.fill().await, Ok(Fill::default()));
     };
     let rows = [draft("k", "1"), draft("k", "2")];
     for commits in [false, true] {

@@ -43,7 +43,8 @@ pub struct Options {
     /// The broker: `memory:`, `embedded:DIR` for a directory of this machine, or `kafka://HOST:PORT[,HOST:PORT]`.
     #[arg(long, value_name = "ADDRESS")]
     pub broker: Option<String>,
-    /// Where services keep their state: with the `broker`, or in the database `postgres://USER@HOST:PORT/DATABASE`.
+    /// Where services keep their state: with the `broker`, or in the database `postgres://USER@HOST:PORT/DATABASE`; rows of programs
+    /// that are no services too in `embedded:DIR`.
     #[arg(long, value_name = "PLACE")]
     pub state: Option<String>,
     /// Where services on Kafka keep a copy of their state, so that a restart reads only what came since.

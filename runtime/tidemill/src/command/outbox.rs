@@ -217,9 +217,10 @@ impl Deed {
         }
         let mut exit = Exit::Done;
         for row in rows.iter().filter(|_| self.execute) {
-            let is_done = match sends {
-                true => outbox.retry(row.id, &self.reason).await?,
-                false => outbox.discard(row.id, &self.reason).await?,
+            let is_done = if sends {
+                outbox.retry(row.id, &self.reason).await?
+            } else {
+                outbox.discard(row.id, &self.reason).await?
             };
             if !is_done {
                 tracing::warn!(id = row.id, "it is not parked any more");

@@ -28,7 +28,7 @@ pub(super) enum State {
     /// With the log.
     Log,
     /// In a database, by which the broker stands that services use.
-    Database(Settings, Arc<Postgres>),
+    Database(Box<Settings>, Arc<Postgres>),
     /// Rows of a program in a directory; services keep nothing there.
     Rows(Local),
 }
@@ -102,7 +102,7 @@ impl State {
             }
             let settings = database(configuration)?;
             let beside = Postgres::beside(Arc::clone(log), settings.clone(), Arc::clone(clock));
-            return Ok(Self::Database(settings, beside));
+            return Ok(Self::Database(Box::new(settings), beside));
         }
         rows(configuration, Arc::clone(clock), Arc::clone(blocking)).map(Self::Rows)
     }
