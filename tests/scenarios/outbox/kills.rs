@@ -1,5 +1,7 @@
 //! Every part is killed, and asked to end, in the middle of 20,000 orders.
 
+use std::time::Duration;
+
 use super::audit;
 use super::orders::Orders;
 use super::stage::{Process, Stage};
@@ -65,7 +67,7 @@ fn whatever_is_killed_each_order_has_its_rows_and_events_once() {
     let services = ["first", "second"].map(|name| stage.bookings(name));
     let (storefront, relay) = (stage.storefront(), stage.relay("relay"));
     let mut run = Run { stage, storefront, services, relay };
-    let orders = Orders::start(run.stage.address, ORDERS);
+    let orders = Orders::start(run.stage.address, ORDERS, Duration::ZERO);
     let troubles: Vec<(Part, &str)> = SIGNALS.iter().flat_map(|signal| PARTS.map(|part| (part, *signal))).collect();
     let every = ORDERS / (troubles.len() + 1);
     for (place, (part, signal)) in troubles.into_iter().enumerate() {

@@ -35,8 +35,8 @@ pub(super) struct Orders {
 }
 
 impl Orders {
-    /// Begins to order.
-    pub(super) fn start(address: SocketAddr, count: usize) -> Self {
+    /// Begins to order; each client pauses after each order.
+    pub(super) fn start(address: SocketAddr, count: usize, pause: Duration) -> Self {
         let (next, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let answers = Arc::<Mutex<Answers>>::default();
         let clients = (0..CLIENTS).map(|_| {
@@ -50,6 +50,7 @@ impl Orders {
                     }
                     client.order(number, &answers);
                     done.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(pause);
                 }
             })
         });

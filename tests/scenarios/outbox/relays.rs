@@ -7,7 +7,9 @@ use super::orders::{Client, Orders};
 use super::stage::Stage;
 use crate::kafka::until;
 
-const ORDERS: usize = 6_000;
+const ORDERS: usize = 10_000;
+/// Of each of the clients, so that there are orders until the end.
+const PAUSE: Duration = Duration::from_millis(10);
 /// More than a session lasts, and a lease.
 const LONG: Duration = Duration::from_secs(9);
 
@@ -16,18 +18,19 @@ fn another_relay_goes_on_where_one_stands_still_or_is_killed() {
     let Some(stage) = Stage::open("two relays") else { return };
     let (mut service, mut storefront) = (stage.bookings("service"), stage.storefront());
     let mut first = stage.relay("first");
-    let orders = Orders::start(stage.address, ORDERS);
+    until("the service has its shards", || stage.number("select count(*) from tidemill.shard") == Some(4));
+    let orders = Orders::start(stage.address, ORDERS, PAUSE);
     let booked = || stage.number("select count(*) from bookings.booked").expect("the database answers");
     until("the first one relays", || booked() > 100);
     let mut second = stage.relay("second");
     first.signal("STOP");
     let (before, holder) = (booked(), stage.holder());
-    until("the second one goes on", || stage.holder() != holder && booked() > before + 500);
+    until("the second one goes on", || stage.holder() != holder && booked() > before + 200);
     first.signal("CONT");
-    until("both have run beside each other", || booked() > before + 1_500);
+    until("both have run beside each other", || booked() > before + 800);
     second.end("KILL");
     let before = booked();
-    until("the first one goes on", || booked() > before + 500);
+    until("the first one goes on", || booked() > before + 200);
     second.start();
     let answers = orders.finish();
     stage.settle();

@@ -13,6 +13,7 @@
 
 mod outbox;
 mod row;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +21,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as SyncMutex};
 
 use bytes::Bytes;
-use futures_util::lock::{Mutex, OwnedMutexGuard};
 use futures_util::task::AtomicWaker;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::envelopes::Envelopes;
@@ -34,6 +34,7 @@ use crate::directory::{Directory, Holds, fresh_id};
 use crate::settings::Settings;
 use crate::store;
 use outbox::{Held, LocalOutbox};
+use turns::{Turn, Turns};
 
 const ROW: u8 = b'r';
 const EVENT: u8 = b'o';
@@ -47,8 +48,10 @@ struct Shared {
     clock: Arc<dyn Clock>,
     /// What the ids of its events begin with, so that no other directory has one of them.
     id: Arc<str>,
-    /// The id of the next event, held by the one transaction that is open.
-    next: Arc<Mutex<u64>>,
+    /// Of transactions, one at a time.
+    turns: Arc<Turns>,
+    /// The id of the next event, which changes in a turn only.
+    next: AtomicU64,
     /// How often something came that a relay may wait for.
     news: AtomicU64,
     relay: AtomicWaker,
@@ -111,15 +114,16 @@ impl Local {
         let sent = store.get(row::LAST_ID)?;
         let id_of = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes).ok();
         let last = last.and_then(|(key, _)| id_of(&key[1..])).max(sent.and_then(|id| id_of(&id)));
-        let next = Arc::new(Mutex::new(last.map_or(1, |last| last + 1)));
-        let (news, relay, held, changes) = Default::default();
-        Ok(Self(Arc::new(Shared { store, away, clock, id, next, news, relay, held, changes, _directory: directory })))
+        let next = AtomicU64::new(last.map_or(1, |last| last + 1));
+        let (turns, news, relay, held, changes) = Default::default();
+        let _directory = directory;
+        Ok(Self(Arc::new(Shared { store, away, clock, id, turns, next, news, relay, held, changes, _directory })))
     }
 
     /// Begins a transaction, when the one before it has ended: one is open at a time.
     pub async fn begin(&self) -> Transaction {
-        let next = Arc::clone(&self.0.next).lock_owned().await;
-        Transaction { shared: Arc::clone(&self.0), next, rows: BTreeMap::new(), events: Vec::new() }
+        let turn = self.0.turns.take().await;
+        Transaction { shared: Arc::clone(&self.0), turn, rows: BTreeMap::new(), events: Vec::new() }
     }
 
     /// A committed row.
@@ -148,7 +152,7 @@ async fn read(shared: &Arc<Shared>, key: &[u8]) -> Result<Option<Bytes>, Coded> 
 /// A transaction: rows and events that commit together. Dropping it undoes everything.
 pub struct Transaction {
     shared: Arc<Shared>,
-    next: OwnedMutexGuard<u64>,
+    turn: Turn,
     rows: BTreeMap<Bytes, Option<Bytes>>,
     events: Vec<OutboxRow>,
 }
@@ -176,7 +180,7 @@ impl Transaction {
     /// which sign it. Events are sent in the order in which they are added, as one transaction follows another.
     pub fn add<E: Event>(&mut self, envelopes: &Envelopes, publication: &Publication<'_, E>) -> Result<(), Coded> {
         for output in envelopes.wrap(publication)?.iter() {
-            let id = *self.next + self.events.len() as u64;
+            let id = self.shared.next.load(Ordering::Relaxed) + self.events.len() as u64;
             let copied = |bytes: Option<&[u8]>| bytes.map(Bytes::copy_from_slice);
             self.events.push(OutboxRow {
                 id,
@@ -200,7 +204,7 @@ impl Transaction {
         for event in &self.events {
             changes.push(Change { key: event_key(event.id), value: Some(row::encode(event)) });
         }
-        *self.next += self.events.len() as u64;
+        self.shared.next.fetch_add(self.events.len() as u64, Ordering::Relaxed);
         let (shared, is_told) = (Arc::clone(&self.shared), !self.events.is_empty());
         let away = Arc::clone(&shared);
         let written = shared.away.run(move || {
@@ -209,7 +213,7 @@ impl Transaction {
                 away.tell();
             }
             // The next transaction may begin: what it writes is durable behind this.
-            drop(self.next);
+            drop(self.turn);
             away.store.sync()
         });
         written.await?.map_err(|cause| Coded::new(Code::WRITE_FAILED, cause.message))

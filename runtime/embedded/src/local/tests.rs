@@ -198,3 +198,21 @@ fn outboxes_in_memory_are_not_each_other() {
     assert_eq!(identity(&one), identity(&one));
     assert_ne!(identity(&one), identity(&other));
 }
+
+/// Who asks first is first, though another one comes by when the turn is free; and one who goes away holds nobody up.
+#[test]
+fn transactions_take_turns_in_the_order_in_which_they_asked() {
+    let local = Local::memory(Arc::new(Still)).expect("made");
+    let first = now(local.begin());
+    let [mut second, third, mut fourth] = [(); 3].map(|()| Box::pin(local.begin()));
+    let mut third = third;
+    for waits in [&mut second, &mut third, &mut fourth] {
+        assert!(waits.as_mut().now_or_never().is_none());
+    }
+    drop(third);
+    drop(first);
+    assert!(local.begin().now_or_never().is_none(), "it came later");
+    assert!(fourth.as_mut().now_or_never().is_none());
+    drop(now(second));
+    drop(now(fourth));
+}
