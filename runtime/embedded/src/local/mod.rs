@@ -116,8 +116,8 @@ impl Local {
         let last = last.and_then(|(key, _)| id_of(&key[1..])).max(sent.and_then(|id| id_of(&id)));
         let next = AtomicU64::new(last.map_or(1, |last| last + 1));
         let (turns, news, relay, held, changes) = Default::default();
-        let _directory = directory;
-        Ok(Self(Arc::new(Shared { store, away, clock, id, turns, next, news, relay, held, changes, _directory })))
+        let shared = Shared { store, away, clock, id, turns, next, news, relay, held, changes, _directory: directory };
+        Ok(Self(Arc::new(shared)))
     }
 
     /// Begins a transaction, when the one before it has ended: one is open at a time.
