@@ -128,6 +128,11 @@ impl Host {
         }
         match &self.state {
             State::Log => {}
+            State::Database(..) if broker::is_memory(self.configuration.broker()) => {
+                let message = "what is done of a log in memory cannot be kept in a database, which lives on when the log is gone; use \
+                               --broker embedded:DIR or kafka://HOST:PORT";
+                return Err(Coded::new(Code::BAD_VALUE, message));
+            }
             State::Database(_, beside) => beside.outlast(service.longest_timeout()),
             State::Rows(_) => {
                 let message = format!(

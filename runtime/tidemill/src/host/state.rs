@@ -95,11 +95,6 @@ impl State {
             return Ok(Self::Log);
         }
         if is_database(configuration) {
-            if broker::is_memory(configuration.broker()) {
-                let message = "what is done of a log in memory cannot be kept in a database, which lives on when the log is gone; use \
-                               --broker embedded:DIR or kafka://HOST:PORT";
-                return Err(Coded::new(Code::BAD_VALUE, message));
-            }
             let settings = database(configuration)?;
             let beside = Postgres::beside(Arc::clone(log), settings.clone(), Arc::clone(clock));
             return Ok(Self::Database(Box::new(settings), beside));
