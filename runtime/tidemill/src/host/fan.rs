@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tidemill_core::code::Coded;
 use tidemill_core::ports::{Committed, Disposition, Observer, Retrying, UnitEnded};
 use tidemill_core::record::TopicPartition;
+use tidemill_core::relay::Relayed;
 
 /// Tells all of them.
 pub(super) struct Fan(pub(super) Vec<Arc<dyn Observer>>);
@@ -53,6 +54,18 @@ impl Observer for Fan {
 
     fn committed(&self, commit: Committed) {
         self.0.iter().for_each(|observer| observer.committed(commit));
+    }
+
+    fn relayed(&self, relayed: Relayed) {
+        self.0.iter().for_each(|observer| observer.relayed(relayed));
+    }
+
+    fn relay_waits(&self, cause: &Coded) {
+        self.0.iter().for_each(|observer| observer.relay_waits(cause));
+    }
+
+    fn row_parked(&self, id: u64, why: &str) {
+        self.0.iter().for_each(|observer| observer.row_parked(id, why));
     }
 
     fn commit_failed(&self, cause: &Coded, what_follows: &str) {
