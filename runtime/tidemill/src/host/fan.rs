@@ -72,3 +72,6 @@ impl Observer for Fan {
         self.0.iter().for_each(|observer| observer.commit_failed(cause, what_follows));
     }
 }
+
+#[cfg(test)]
+mod tests;
