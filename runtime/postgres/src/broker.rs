@@ -49,6 +49,11 @@ impl Postgres {
         Arc::new(Self { log, settings, texts, clock, handlers_take, asker })
     }
 
+    /// The database, as it was given.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Says for how long a handler of whoever joins from now on may take, at the most: a transaction may stand still for longer.
     pub fn outlast(&self, handler: Duration) {
         let millis = u64::try_from(handler.as_millis()).unwrap_or(u64::MAX);

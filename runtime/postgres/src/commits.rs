@@ -105,7 +105,7 @@ impl Commits {
         generation: Generation,
         partitions: &[TopicPartition],
     ) -> Result<Vec<Option<Progress>>, Coded> {
-        self.look_up(partitions).await?;
+        let ids = self.look_up(partitions).await?;
         let mut taker = self.taker.lock().await;
         if taker.as_ref().is_none_or(Client::is_closed) {
             *taker = Some(self.open_taker().await?);
@@ -123,28 +123,25 @@ impl Commits {
         })?;
         self.owned.borrow_mut().insert(shard, owned);
         // Behind the note of who owns it: an operator who resets the shard does so in spite of this.
-        self.compare(client, owned, partitions).await?;
+        self.compare(client, owned, &ids).await?;
         Ok(partitions.iter().map(|partition| found.get(partition).cloned()).collect())
     }
 
-    /// Asks for the ids of topics.
-    async fn look_up(&self, partitions: &[TopicPartition]) -> Result<(), Coded> {
+    /// Asks for the ids of the topics of a shard's partitions, and keeps them for when its progress is written.
+    async fn look_up(&self, partitions: &[TopicPartition]) -> Result<Vec<(Arc<str>, Arc<str>)>, Coded> {
+        let mut ids = Vec::new();
         for TopicPartition { topic, .. } in partitions {
             let Some(found) = self.topics.describe(topic).await? else {
                 return Err(Coded::new(Code::TOPIC_MISSING, format!("there is no topic {topic}")));
             };
-            self.ids.borrow_mut().insert(Arc::clone(topic), found.id);
+            ids.push((Arc::clone(topic), found.id));
         }
-        Ok(())
+        self.ids.borrow_mut().extend(ids.iter().cloned());
+        Ok(ids)
     }
 
     /// Whether the topics are those that progress tells of. Another topic of the same name has other records at the same offsets.
-    async fn compare(&self, client: &Client, owned: Owned, partitions: &[TopicPartition]) -> Result<(), Coded> {
-        let ids: BTreeMap<Arc<str>, Arc<str>> = {
-            let (all, ids) = (self.ids.borrow(), partitions.iter());
-            ids.filter_map(|TopicPartition { topic, .. }| Some((Arc::clone(topic), Arc::clone(all.get(topic)?))))
-                .collect()
-        };
+    async fn compare(&self, client: &Client, owned: Owned, ids: &[(Arc<str>, Arc<str>)]) -> Result<(), Coded> {
         let (topics, given): (Vec<&str>, Vec<&str>) = ids.iter().map(|(topic, id)| (&**topic, &**id)).unzip();
         let others = client.query(&self.pool.texts.sources, &[&owned.id, &topics, &given]).await;
         let others = others.map_err(|error| coded(&error, "the topics of a shard cannot be compared"))?;

@@ -104,9 +104,9 @@ impl<'a> Tables<'a> {
         let schema = self.schema;
         let transaction = client.transaction().await.map_err(failed)?;
         let begin = format!(
-        "create schema if not exists {schema};
-        create table if not exists {schema}.migration (number integer primary key, at timestamptz not null default now())"
-    );
+            "create schema if not exists {schema}; create table if not exists {schema}.migration \
+             (number integer primary key, at timestamptz not null default now())"
+        );
         transaction.batch_execute(&begin).await.map_err(failed)?;
         for (number, step) in (1_i32..).zip(self.steps).skip(before.found) {
             transaction.batch_execute(&step.replace("{schema}", schema)).await.map_err(failed)?;

@@ -136,9 +136,22 @@ const ADD: &str =
     "with added as (insert into {schema}.outbox (topic, at, key, headers, value) values ($1, $2, $3, $4, $5))
 select pg_notify('{schema}_outbox', '') from {schema}.lease where sleeps";
 
+/// A text with what it is made of: parts first that hold others.
+fn filled(text: &str, schema: &str) -> String {
+    let parts = [
+        ("{fence}", FENCE),
+        ("{fenced}", FENCED),
+        ("{lanes}", LANES),
+        ("{is_behind}", IS_BEHIND),
+        ("{columns}", COLUMNS),
+        ("{schema}", schema),
+    ];
+    parts.iter().fold(text.to_owned(), |text, (name, part)| text.replace(name, part))
+}
+
 /// The text that puts an event into the outbox.
 pub(crate) fn add_text(schema: &str) -> String {
-    ADD.replace("{schema}", schema)
+    filled(ADD, schema)
 }
 
 /// The texts of whoever takes rows out of the outbox.
@@ -158,10 +171,7 @@ pub(crate) struct TableTexts {
 
 impl TableTexts {
     pub(crate) fn new(schema: &str) -> Self {
-        let text = |text: &str| {
-            let parts = [("{lanes}", LANES), ("{is_behind}", IS_BEHIND), ("{columns}", COLUMNS), ("{schema}", schema)];
-            parts.iter().fold(text.to_owned(), |text, (name, part)| text.replace(name, part))
-        };
+        let text = |text| filled(text, schema);
         Self {
             hold: text(HOLD),
             release: text(RELEASE),
@@ -199,14 +209,7 @@ pub(crate) struct Texts {
 
 impl Texts {
     pub(crate) fn new(schema: &str) -> Self {
-        let parts = [
-            ("{fence}", FENCE),
-            ("{fenced}", FENCED),
-            ("{lanes}", LANES),
-            ("{is_behind}", IS_BEHIND),
-            ("{schema}", schema),
-        ];
-        let text = |text: &str| parts.iter().fold(text.to_owned(), |text, (name, part)| text.replace(name, part));
+        let text = |text| filled(text, schema);
         Self {
             settle: text(SETTLE),
             get: text(GET),

@@ -279,7 +279,8 @@ impl Configuration {
         }
     }
 
-    fn duration(&self, key: &str) -> Duration {
+    /// A time of a key that always has one.
+    pub(crate) fn duration(&self, key: &str) -> Duration {
         self.time(key).expect("the table says that it is a time")
     }
 }

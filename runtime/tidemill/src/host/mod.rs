@@ -128,12 +128,12 @@ impl Host {
         }
         match &self.state {
             State::Log => {}
-            State::Database(..) if broker::is_memory(self.configuration.broker()) => {
+            State::Database(_) if broker::is_memory(self.configuration.broker()) => {
                 let message = "what is done of a log in memory cannot be kept in a database, which lives on when the log is gone; use \
                                --broker embedded:DIR or kafka://HOST:PORT";
                 return Err(Coded::new(Code::BAD_VALUE, message));
             }
-            State::Database(_, beside) => beside.outlast(service.longest_timeout()),
+            State::Database(beside) => beside.outlast(service.longest_timeout()),
             State::Rows(_) => {
                 let message = format!(
                     "service {} cannot keep its state in a directory of rows; state has to be broker or postgres://…",
@@ -153,7 +153,7 @@ impl Host {
 
     /// The database in which services keep their state, and the program its rows, where that is one.
     pub fn database(&self) -> Option<&tidemill_postgres::Settings> {
-        if let State::Database(settings, _) = &self.state { Some(settings) } else { None }
+        if let State::Database(beside) = &self.state { Some(beside.settings()) } else { None }
     }
 
     /// The directory in which the program keeps rows, where that is one.
@@ -163,7 +163,7 @@ impl Host {
 
     /// An error (TM-0102) where nothing has to be relayed.
     pub(crate) fn needs_outbox(&self) -> Result<(), Coded> {
-        self.state.outbox().map(drop).ok_or_else(state::no_outbox)
+        if matches!(self.state, State::Log) { Err(state::no_outbox()) } else { Ok(()) }
     }
 
     /// Shows what all services do to this observer, beside the log.

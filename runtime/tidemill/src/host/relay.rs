@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tidemill_core::code::Coded;
-use tidemill_core::ports::Observer;
+use tidemill_core::ports::{Lease, Observer};
 use tidemill_core::relay::Relay;
 use tidemill_core::worker::Left;
 use tokio::sync::{mpsc, watch};
@@ -20,8 +20,11 @@ pub(super) const NAME: &str = "relay";
 impl Host {
     /// The relay of what is committed here, if anything has to be relayed.
     pub(super) fn relay(&self) -> Result<Option<Relay>, Coded> {
-        let Some(outbox) = self.state.outbox() else { return Ok(None) };
-        let lease = self.state.lease(&self.configuration, &Self::new_id());
+        let (outbox, name) = (self.state.outbox(), self.state.relay_name(&self.configuration));
+        let Some((outbox, name)) = outbox.zip(name) else { return Ok(None) };
+        // Nobody else is called like this holder.
+        let (holder, time) = (Self::new_id().into(), self.configuration.duration("outbox.lease"));
+        let lease = Lease { name: name.into(), holder, time };
         let log: Arc<dyn Observer> = Arc::new(telemetry::Log::new(NAME.into()));
         let observers = std::iter::once(log).chain(self.observers.iter().cloned()).collect();
         Relay::new(&self.log, outbox, lease, Arc::clone(&self.clock), Arc::new(Fan(observers))).map(Some)

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tidemill_core::code::{Code, Coded};
-use tidemill_core::ports::{Blocking, Broker, Clock, Lease, Outbox};
+use tidemill_core::ports::{Blocking, Broker, Clock, Outbox};
 use tidemill_embedded::Local;
 use tidemill_postgres::{OutboxTable, Postgres, Settings};
 
@@ -28,7 +28,7 @@ pub(super) enum State {
     /// With the log.
     Log,
     /// In a database, by which the broker stands that services use.
-    Database(Box<Settings>, Arc<Postgres>),
+    Database(Arc<Postgres>),
     /// Rows of a program in a directory; services keep nothing there.
     Rows(Local),
 }
@@ -95,9 +95,8 @@ impl State {
             return Ok(Self::Log);
         }
         if is_database(configuration) {
-            let settings = database(configuration)?;
-            let beside = Postgres::beside(Arc::clone(log), settings.clone(), Arc::clone(clock));
-            return Ok(Self::Database(Box::new(settings), beside));
+            let beside = Postgres::beside(Arc::clone(log), database(configuration)?, Arc::clone(clock));
+            return Ok(Self::Database(beside));
         }
         rows(configuration, Arc::clone(clock), Arc::clone(blocking)).map(Self::Rows)
     }
@@ -105,7 +104,7 @@ impl State {
     /// What services use in place of the log.
     pub(super) fn broker(&self, log: &Arc<dyn Broker>) -> Arc<dyn Broker> {
         match self {
-            Self::Database(_, beside) => Arc::<Postgres>::clone(beside),
+            Self::Database(beside) => Arc::<Postgres>::clone(beside),
             Self::Log | Self::Rows(_) => Arc::clone(log),
         }
     }
@@ -114,19 +113,18 @@ impl State {
     pub(super) fn outbox(&self) -> Option<Box<dyn Outbox>> {
         match self {
             Self::Log => None,
-            Self::Database(settings, _) => Some(Box::new(OutboxTable::new(settings))),
+            Self::Database(beside) => Some(Box::new(OutboxTable::new(beside.settings()))),
             Self::Rows(rows) => Some(rows.outbox()),
         }
     }
 
-    /// What the outbox is relayed under, by a holder whom nobody else is called like.
-    pub(super) fn lease(&self, configuration: &Configuration, holder: &str) -> Lease {
+    /// What the outbox is relayed under, if there is one.
+    pub(super) fn relay_name(&self, configuration: &Configuration) -> Option<String> {
         let own = match self {
+            Self::Log => return None,
+            Self::Database(_) => configuration.text("postgres.schema"),
             Self::Rows(_) => ROWS,
-            Self::Log | Self::Database(..) => configuration.text("postgres.schema"),
         };
-        let name = format!("{}{RELAY}", configuration.given("outbox.name").unwrap_or(own));
-        let time = configuration.time("outbox.lease").expect("the table says that it is a time");
-        Lease { name: name.into(), holder: holder.into(), time }
+        Some(format!("{}{RELAY}", configuration.given("outbox.name").unwrap_or(own)))
     }
 }

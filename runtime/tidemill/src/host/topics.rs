@@ -30,8 +30,7 @@ impl Host {
 
     /// The topic that a relay needs here.
     fn relay_topic(&self) -> Option<OwnTopic> {
-        self.state.outbox()?;
-        self.broker.sender_topic(&self.state.lease(&self.configuration, "").name)
+        self.broker.sender_topic(&self.state.relay_name(&self.configuration)?)
     }
 
     /// The service of which this topic is an own one, if there is one.
@@ -92,9 +91,8 @@ impl Host {
     /// Sees to it that every topic of every service exists: one that is missing is created in memory, and elsewhere an error
     /// (TM-0401) with its remedy.
     pub(crate) async fn prepare(&self) -> Result<(), Coded> {
-        let is_memory = broker::is_memory(self.configuration.broker());
-        if is_memory {
-            self.create_topics(self.topics()).await?;
+        if broker::is_memory(self.configuration.broker()) {
+            return self.create_topics(self.topics()).await.map(drop);
         }
         let (topics, address) = (self.broker.topics(), self.configuration.broker());
         for service in &self.services {
