@@ -44,6 +44,10 @@ impl Holds {
             Self::Rows => "tidemill directory of rows",
         }
     }
+
+    fn titled(title: &str) -> Option<Self> {
+        [Self::Log, Self::Rows].into_iter().find(|holds| holds.title() == title)
+    }
 }
 
 /// What a manifest says behind its title.
@@ -157,18 +161,11 @@ fn read_manifest(path: &PathBuf, holds: Holds) -> Result<Manifest, Coded> {
     let bytes = fs::read(path).map_err(|error| unusable(path, &error))?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable())?;
     let mut lines = text.lines();
-    let (title, other) = match holds {
-        Holds::Log => (Holds::Log.title(), Holds::Rows.title()),
-        Holds::Rows => (Holds::Rows.title(), Holds::Log.title()),
-    };
-    match lines.next() {
-        Some(found) if found == title => {}
-        Some(found) if found == other => {
-            let message =
-                format!("{} is of a {other}, and a {title} is wanted; give another directory", path.display());
-            return Err(Coded::new(Code::FOREIGN_DIRECTORY, message));
-        }
-        _ => return Err(unreadable()),
+    let found = lines.next().and_then(Holds::titled).ok_or_else(unreadable)?;
+    if found != holds {
+        let (found, wanted) = (found.title(), holds.title());
+        let message = format!("{} is of a {found}, and a {wanted} is wanted; give another directory", path.display());
+        return Err(Coded::new(Code::FOREIGN_DIRECTORY, message));
     }
     let mut value_of = |key: &str| {
         let value = lines.next()?.strip_prefix(key)?.strip_prefix(" = ")?;

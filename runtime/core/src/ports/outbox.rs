@@ -33,6 +33,13 @@ pub struct OutboxRow {
     pub parked: Option<String>,
 }
 
+impl OutboxRow {
+    /// Its topic and key, in which rows stand behind one that is parked; a row without a key stands behind none.
+    pub fn lane(&self) -> Option<(Arc<str>, Bytes)> {
+        self.key.clone().map(|key| (Arc::clone(&self.topic), key))
+    }
+}
+
 /// What one row is told by: its id, and its event.
 pub type Sent = (u64, [u8; 16]);
 

@@ -49,7 +49,7 @@ impl Records {
         let mut sorted = Sorted { outputs, rows: Vec::with_capacity(rows.len()), unfit: Vec::new() };
         let mut stands = BTreeSet::new();
         for row in rows {
-            let lane = row.key.clone().map(|key| (Arc::clone(&row.topic), key));
+            let lane = row.lane();
             if lane.as_ref().is_some_and(|lane| stands.contains(lane)) {
                 continue;
             }

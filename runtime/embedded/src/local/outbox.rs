@@ -31,13 +31,6 @@ pub(super) struct LocalOutbox {
     seen: u64,
 }
 
-/// An event's topic and key: what stands behind one that is parked.
-type Lane = (Arc<str>, Bytes);
-
-fn lane(row: &OutboxRow) -> Option<Lane> {
-    row.key.clone().map(|key| (Arc::clone(&row.topic), key))
-}
-
 fn publishes_key(name: &str) -> Bytes {
     [PUBLISHES, name.as_bytes()].concat().into()
 }
@@ -46,8 +39,8 @@ fn number(bytes: &Bytes) -> Option<u64> {
     Some(u64::from_be_bytes(bytes[..].try_into().ok()?))
 }
 
-fn change(key: Bytes, value: Option<Bytes>) -> Change {
-    Change { key, value }
+fn numbered(key: Bytes, number: u64) -> Change {
+    Change { key, value: Some(Bytes::copy_from_slice(&number.to_be_bytes())) }
 }
 
 fn of_entry((key, value): &Entry) -> Result<OutboxRow, Coded> {
@@ -63,6 +56,18 @@ impl Shared {
     /// Whoever changes what it has read is alone until it has written that.
     fn alone(&self) -> MutexGuard<'_, ()> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number that is kept; 0 before there is one.
+    fn kept(&self, key: &[u8]) -> Result<u64, Coded> {
+        Ok(self.store.get(key)?.as_ref().and_then(number).unwrap_or_default())
+    }
+
+    /// The removal of events, which keeps that their ids were given out.
+    fn removals(&self, ids: &[u64]) -> Result<Vec<Change>, Coded> {
+        let last = ids.iter().copied().fold(self.kept(row::LAST_ID)?, u64::max);
+        let gone = ids.iter().map(|id| Change { key: event_key(*id), value: None });
+        Ok(gone.chain([numbered(Bytes::from_static(row::LAST_ID), last)]).collect())
     }
 
     fn row(&self, id: u64) -> Result<Option<OutboxRow>, Coded> {
@@ -95,7 +100,7 @@ impl Shared {
     fn standing(&self, mut each: impl FnMut(OutboxRow, bool) -> bool) -> Result<(), Coded> {
         let mut parked = BTreeSet::new();
         self.rows(None, |row| {
-            let lane = lane(&row);
+            let lane = row.lane();
             let stands = row.parked.is_some() || lane.as_ref().is_some_and(|lane| parked.contains(lane));
             if row.parked.is_some() {
                 parked.extend(lane);
@@ -122,19 +127,16 @@ impl Shared {
 
     fn delete(&self, sent: &[Sent], name: &str, publish: u64) -> Result<(), Coded> {
         let _alone = self.alone();
-        let mut changes = Vec::new();
-        let mut last = self.store.get(row::LAST_ID)?.as_ref().and_then(number).unwrap_or_default();
+        let mut there = Vec::new();
         for (id, event) in sent {
             if self.row(*id)?.is_some_and(|row| row.event == *event) {
-                changes.push(change(event_key(*id), None));
-                last = last.max(*id);
+                there.push(*id);
             }
         }
         let key = publishes_key(name);
-        let kept = self.store.get(&key)?.as_ref().and_then(number).unwrap_or_default();
-        let bytes = |number: u64| Some(Bytes::copy_from_slice(&number.to_be_bytes()));
-        changes.push(change(Bytes::from_static(row::LAST_ID), bytes(last)));
-        changes.push(change(key, bytes(publish.max(kept))));
+        let publish = publish.max(self.kept(&key)?);
+        let mut changes = self.removals(&there)?;
+        changes.push(numbered(key, publish));
         self.store.apply(changes, Durability::Synced)
     }
 
@@ -147,14 +149,14 @@ impl Shared {
     ) -> Result<bool, Coded> {
         let _alone = self.alone();
         let Some(becomes) = self.row(id)?.and_then(to) else { return Ok(false) };
-        let now = self.clock.now().as_millis().to_be_bytes();
-        let key = [&[DEED][..], &id.to_be_bytes(), &now].concat();
-        let mut changes: Vec<_> = deed.map(|deed| change(key.into(), Some(deed.into()))).into_iter().collect();
-        changes.extend([change(event_key(id), becomes.as_ref().map(row::encode))]);
-        if becomes.is_none() {
-            let last = self.store.get(row::LAST_ID)?.as_ref().and_then(number).unwrap_or_default();
-            let last = Bytes::copy_from_slice(&last.max(id).to_be_bytes());
-            changes.push(change(Bytes::from_static(row::LAST_ID), Some(last)));
+        let mut changes = match becomes {
+            Some(row) => vec![Change { key: event_key(id), value: Some(row::encode(&row)) }],
+            None => self.removals(&[id])?,
+        };
+        if let Some(deed) = deed {
+            let now = self.clock.now().as_millis().to_be_bytes();
+            let key = [&[DEED][..], &id.to_be_bytes(), &now].concat();
+            changes.push(Change { key: key.into(), value: Some(deed.into()) });
         }
         self.store.apply(changes, Durability::Synced)?;
         self.tell();
@@ -205,8 +207,7 @@ impl Outbox for LocalOutbox {
 
     async fn publishes(&mut self, name: &str) -> Result<u64, Coded> {
         let key = publishes_key(name);
-        let kept = self.away(move |shared| shared.store.get(&key)).await?;
-        Ok(kept.as_ref().and_then(number).unwrap_or_default())
+        self.away(move |shared| shared.kept(&key)).await
     }
 
     async fn delete(&mut self, sent: &[Sent], name: &str, publish: u64) -> Result<(), Coded> {
