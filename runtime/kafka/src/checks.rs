@@ -10,10 +10,9 @@ use crate::broker::Shared;
 use crate::names;
 
 impl Shared {
-    /// Whether a service may do with its topics what it will do, and whether its changelog has a partition for each shard.
+    /// Whether a service may do with its topics what it will do, and whether its changelog, where it has one, has a partition for each shard.
     /// All of them were found before.
     pub(crate) fn check(&self, group: &str, inputs: &[Arc<str>], outputs: &[Arc<str>]) -> Result<(), Coded> {
-        let changelog: Arc<str> = names::changelog(group).into();
         let mut shards = 0;
         for topic in inputs {
             shards = shards.max(self.allowed(topic, true, false)?);
@@ -22,8 +21,11 @@ impl Shared {
             self.allowed(topic, false, true)?;
         }
         self.allowed(&internal::operations(group), true, true)?;
-        let keeps_state = self.clients.settings().keeps_state;
-        let partitions = if keeps_state { self.allowed(&changelog, true, true)? } else { shards };
+        if !self.clients.settings().keeps_state {
+            return Ok(());
+        }
+        let changelog = names::changelog(group);
+        let partitions = self.allowed(&changelog, true, true)?;
         if partitions < shards {
             return Err(too_few(&changelog, partitions, shards));
         }
