@@ -18,7 +18,7 @@ mod tally;
 use serde_json::Value;
 
 pub(crate) use audit::{Shows, committed};
-pub(crate) use tally::until;
+pub(crate) use tally::{as_str, until};
 
 use crate::process::{errors_of, program, real_data, run, run_json, signal, start, totals_of};
 

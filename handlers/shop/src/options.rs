@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use ingest::Input;
 use tidemill::code::{Coded, Exit};
-use tidemill::command::{Database, DeadLetters, Inbox, Options, Outbox, Output, Parked, Relay, RunOptions};
+use tidemill::command::{Beside, DeadLetters, Inbox, Options, Output, Parked, RunOptions};
 
 use crate::{demo, feed, report, services};
 
@@ -49,15 +49,8 @@ enum Command {
     /// Events that had their effects, so that copies of them have none: look one up.
     #[command(subcommand)]
     Inbox(Inbox),
-    /// The runtime's tables in the database that `state` names.
-    #[command(subcommand)]
-    Database(Database),
-    /// Events that wait to be sent, and those that the log did not take.
-    #[command(subcommand)]
-    Outbox(Outbox),
-    /// Send what lies in the outbox, and nothing else.
-    #[command(subcommand)]
-    Relay(Relay),
+    #[command(flatten)]
+    Beside(Beside),
 }
 
 /// Options of the demo.
@@ -173,9 +166,7 @@ pub(crate) async fn work(shop: Shop) -> Result<Exit, Coded> {
         Some(Command::DeadLetters(command)) => command.carry_out(services::ever()).await,
         Some(Command::Parked(command)) => command.carry_out(services::ever()).await,
         Some(Command::Inbox(command)) => command.carry_out(services::ever()).await,
-        Some(Command::Database(command)) => command.carry_out().await,
-        Some(Command::Outbox(command)) => command.carry_out().await,
-        Some(Command::Relay(command)) => command.carry_out().await,
+        Some(Command::Beside(command)) => command.carry_out().await,
     }
 }
 

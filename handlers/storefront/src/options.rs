@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use tidemill::code::{Coded, Exit};
-use tidemill::command::{self, Config, Database, Options, Outbox, Relay, Topics};
+use tidemill::command::{self, Beside, Config, Options, Topics};
 use tidemill::event::Event;
 
 use crate::events::OrderRequested;
@@ -31,15 +31,8 @@ enum Command {
     /// The topics that events are sent to.
     #[command(subcommand)]
     Topics(Topics),
-    /// The tables in the database that `state` names: the runtime's and the storefront's own.
-    #[command(subcommand)]
-    Database(Database),
-    /// Events that wait to be sent, and those that the log did not take.
-    #[command(subcommand)]
-    Outbox(Outbox),
-    /// Send what lies in the outbox, and nothing else.
-    #[command(subcommand)]
-    Relay(Relay),
+    #[command(flatten)]
+    Beside(Beside),
 }
 
 /// Options of `run`.
@@ -71,8 +64,6 @@ pub async fn work(storefront: Storefront) -> Result<Exit, Coded> {
             };
             command.carry_out(NAME, declare).await
         }
-        Command::Database(command) => command.carry_out_with(&[TABLES]).await,
-        Command::Outbox(command) => command.carry_out().await,
-        Command::Relay(command) => command.carry_out().await,
+        Command::Beside(command) => command.carry_out_with(&[TABLES]).await,
     }
 }

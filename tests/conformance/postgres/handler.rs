@@ -16,10 +16,11 @@ use tidemill_core::record::TopicPartition;
 use tidemill_core::service::{HandlerBuilder, Service as Built};
 use tidemill_core::time::Timestamp;
 use tidemill_core::worker::Ports;
-use tidemill_postgres::tokio_postgres::{Client, NoTls, connect};
+use tidemill_postgres::tokio_postgres::Client;
 use tidemill_postgres::{Postgres, SqlContext};
 use tidemill_testkit::fakes::{Inline, Seeded, work};
 
+use super::rows::client;
 use super::{database, event_loop, memory, relay};
 use crate::kafka::Wall;
 
@@ -131,8 +132,7 @@ fn rows_state_and_events_commit_together_wherever_it_ends() {
     let database = database(url, SCHEMA);
     event_loop().block_on(async {
         let log: Arc<dyn Broker> = memory();
-        let (client, connection) = connect(url, NoTls).await.unwrap();
-        tokio::spawn(async move { drop(connection.await) });
+        let client = client(url).await;
         prepare(&log, &client).await;
         let broker = Postgres::beside(Arc::clone(&log), database.clone(), Arc::new(Wall));
         let inputs = [Order::TOPIC.into()];

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::rows::client;
+use super::{database, event_loop, memory, relay};
 use serde::{Deserialize, Serialize};
 use tidemill::prelude::*;
 use tidemill_core::ports::Broker;
@@ -9,9 +11,6 @@ use tidemill_core::publisher::{Publication, Publisher};
 use tidemill_core::record::{Record, TopicPartition};
 use tidemill_core::time::Timestamp;
 use tidemill_postgres::Outbox;
-use tidemill_postgres::tokio_postgres::{NoTls, connect};
-
-use super::{database, event_loop, memory, relay};
 
 #[derive(Debug, Serialize, Deserialize, Event)]
 #[event(name = "tests.placed", version = 1, topic = "placed", key = order, codec = json)]
@@ -44,8 +43,7 @@ fn an_event_goes_out_with_the_rows_it_tells_of() {
     event_loop().block_on(async {
         let log: Arc<dyn Broker> = memory();
         log.topics().create(Placed::TOPIC, 2).await.unwrap();
-        let (mut client, connection) = connect(url, NoTls).await.unwrap();
-        tokio::spawn(async move { drop(connection.await) });
+        let mut client = client(url).await;
         let orders = "create table outbox_of_programs.orders (id text primary key, total bigint not null)";
         client.batch_execute(orders).await.unwrap();
         let mut outbox = Outbox::new(&database, "/tests/storefront");
@@ -93,8 +91,7 @@ fn what_the_log_does_not_take_is_parked_and_others_go_on() {
     event_loop().block_on(async {
         let log: Arc<dyn Broker> = memory();
         log.topics().create("there", 2).await.unwrap();
-        let (client, connection) = connect(url, NoTls).await.unwrap();
-        tokio::spawn(async move { drop(connection.await) });
+        let client = client(url).await;
         let add = "insert into outbox_parked.outbox (topic, partition, at, key, headers, value) values ($1, $2, 0, $3, '', $4)";
         // The second and the third go nowhere, and the fourth waits behind the third.
         let rows = [("there", None, "a", "1"), ("nowhere", None, "a", "2"), ("there", Some(9), "b", "3"), ("there", None, "b", "4")];

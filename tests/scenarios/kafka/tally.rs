@@ -143,7 +143,8 @@ impl Stage {
     }
 }
 
-fn as_str(arguments: &[String]) -> Vec<&str> {
+/// Arguments as programs take them.
+pub(crate) fn as_str(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()
 }
 

@@ -14,8 +14,8 @@ use crate::kafka::Shows;
 pub(super) fn once(stage: &Stage, answers: &Answers) -> usize {
     let taken: BTreeSet<&str> = answers.taken.values().map(String::as_str).collect();
     assert_eq!(taken.len(), answers.taken.len(), "each key has an order of its own");
-    same("orders at the storefront", &texts(stage, "select id from storefront.orders"), &taken);
-    same("bookings", &texts(stage, "select order_id from bookings.booked"), &taken);
+    same("orders at the storefront", &stage.texts("select id from storefront.orders"), &taken);
+    same("bookings", &stage.texts("select order_id from bookings.booked"), &taken);
     let requested: Vec<String> =
         stage.records("storefront-orders", Shows::Keys).into_iter().map(|(key, _)| key).collect();
     same("events of the storefront", &requested, &taken);
@@ -37,13 +37,6 @@ pub(super) fn once(stage: &Stage, answers: &Answers) -> usize {
         i64::try_from(taken.len()).ok()
     );
     taken.len()
-}
-
-fn texts(stage: &Stage, query: &str) -> Vec<String> {
-    stage.event_loop.block_on(async {
-        let rows = stage.client().await.query(query, &[]).await.expect("the table is there");
-        rows.iter().map(|row| row.get(0)).collect()
-    })
 }
 
 /// Each of these is there, once, and nothing else.

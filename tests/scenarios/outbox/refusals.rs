@@ -1,29 +1,8 @@
 //! What is wrong with a database is one error when a service starts.
 
-use tidemill_postgres::tokio_postgres::{NoTls, connect};
-
+use super::database::{execute, number};
 use crate::kafka::until;
 use crate::process::{errors_of, example, refused, run, signal, start};
-
-/// The one number that a query answers.
-fn number(url: &str, query: &str) -> i64 {
-    let event_loop = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
-    event_loop.block_on(async {
-        let (client, connection) = connect(url, NoTls).await.expect("the database answers");
-        tokio::spawn(async move { drop(connection.await) });
-        client.query_one(query, &[]).await.expect("it can be asked").get(0)
-    })
-}
-
-/// Runs SQL as somebody who may do everything.
-fn execute(url: &str, sql: &str) {
-    let event_loop = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
-    event_loop.block_on(async {
-        let (client, connection) = connect(url, NoTls).await.expect("the database answers");
-        tokio::spawn(async move { drop(connection.await) });
-        client.batch_execute(sql).await.expect("it can be done");
-    });
-}
 
 #[test]
 fn what_is_wrong_with_a_database_is_one_error() {
@@ -46,7 +25,7 @@ fn what_is_wrong_with_a_database_is_one_error() {
     assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
     // Another log under the same names: what is done of the first says nothing of it.
     let mut instance = start(&example("bookings"), &["run", "--broker", &broker, "--state", &url]);
-    until("it has taken its shards", || number(&url, "select count(distinct shard) from tidemill.source") == 4);
+    until("it has taken its shards", || number(&url, "select count(distinct shard) from tidemill.source") == Some(4));
     signal(&instance, "TERM");
     assert!(instance.wait().expect("the child is ours").success(), "{}", errors_of(&mut instance));
     std::fs::remove_dir_all(folder.path().join("log")).expect("the folder is ours");

@@ -8,10 +8,9 @@ use std::process::Child;
 use devkit::kafka::Kafka;
 use devkit::postgres::Postgres;
 use tempfile::TempDir;
-use tidemill_postgres::tokio_postgres::{Client, NoTls, connect};
-use tokio::runtime::{Builder, Runtime};
 
-use crate::kafka::{Shows, committed, until};
+use super::database;
+use crate::kafka::{Shows, as_str, committed, until};
 use crate::process::{command, example, program, run, run_json, signal};
 
 /// The tables of `bookings`.
@@ -30,8 +29,7 @@ pub(super) struct Process {
 impl Process {
     pub(super) fn start(&mut self) {
         let errors = File::options().append(true).create(true).open(&self.said).expect("the folder is ours");
-        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
-        let mut command = command(&self.program, &arguments);
+        let mut command = command(&self.program, &as_str(&self.arguments));
         let spawned = command.stdout(std::process::Stdio::null()).stderr(errors).spawn();
         self.child = Some(spawned.expect("the program can be started"));
     }
@@ -86,7 +84,6 @@ pub(super) struct Stage {
     pub(super) postgres: Postgres,
     /// Where the storefront listens.
     pub(super) address: SocketAddr,
-    pub(super) event_loop: Runtime,
     folder: TempDir,
 }
 
@@ -96,11 +93,10 @@ impl Stage {
         let postgres = devkit::postgres::own_for_tests(what, &devkit::postgres::Options::default())?;
         let kafka = devkit::kafka::own_for_tests(what, &devkit::kafka::Options::default())?;
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let event_loop = Builder::new_current_thread().enable_all().build().expect("an event loop");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let stage = Self { kafka, postgres, address: free.expect("a free port"), event_loop, folder };
+        let stage = Self { kafka, postgres, address: free.expect("a free port"), folder };
         stage.call(&program("storefront"), &["database", "migrate"]);
-        stage.event_loop.block_on(async { stage.client().await.batch_execute(TABLES).await.expect("tables") });
+        database::execute(&stage.postgres.url(), TABLES);
         stage.call(&program("storefront"), &["topics", "create"]);
         stage.call(&example("bookings"), &["topics", "create"]);
         Some(stage)
@@ -108,8 +104,7 @@ impl Stage {
 
     fn call(&self, program: &std::path::Path, arguments: &[&str]) {
         let place = self.place();
-        let place: Vec<&str> = place.iter().map(String::as_str).collect();
-        let output = run(program, &[arguments, &place].concat());
+        let output = run(program, &[arguments, &as_str(&place)].concat());
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -150,35 +145,25 @@ impl Stage {
         self.process(name, example("bookings"), &["run", "--set", &format!("instance={name}")])
     }
 
-    /// A client of the test's own. It has to be used on this stage's event loop.
-    pub(super) async fn client(&self) -> Client {
-        let (client, connection) = connect(&self.postgres.url(), NoTls).await.expect("the database answers");
-        tokio::spawn(async move { drop(connection.await) });
-        client
-    }
-
     /// The one number that a query answers, or none where the database is away.
     pub(super) fn number(&self, query: &str) -> Option<i64> {
-        self.event_loop.block_on(async {
-            let (client, connection) = connect(&self.postgres.url(), NoTls).await.ok()?;
-            tokio::spawn(async move { drop(connection.await) });
-            client.query_one(query, &[]).await.ok().map(|row| row.get(0))
-        })
+        database::number(&self.postgres.url(), query)
+    }
+
+    /// The texts that a query answers.
+    pub(super) fn texts(&self, query: &str) -> Vec<String> {
+        database::texts(&self.postgres.url(), query)
     }
 
     /// Who holds the relay's lease.
-    pub(super) fn holder(&self) -> String {
-        self.event_loop.block_on(async {
-            let row = self.client().await.query_opt("select holder from tidemill.lease", &[]).await;
-            row.expect("the database answers").map_or_else(String::new, |row| row.get(0))
-        })
+    pub(super) fn holder(&self) -> Vec<String> {
+        self.texts("select holder from tidemill.lease")
     }
 
     /// How many records of its inputs the service has not done.
     pub(super) fn lag(&self) -> u64 {
         let place = self.place();
-        let place: Vec<&str> = place.iter().map(String::as_str).collect();
-        let lines = run_json(&example("bookings"), &[&["lag", "--output", "json"], &place[..]].concat());
+        let lines = run_json(&example("bookings"), &[&["lag", "--output", "json"], &as_str(&place)[..]].concat());
         let lines = lines.as_array().expect("a list");
         lines.iter().map(|line| line["records"].as_u64().expect("a number")).sum()
     }

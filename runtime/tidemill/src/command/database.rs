@@ -38,13 +38,8 @@ struct Line {
 }
 
 impl Database {
-    /// Does what is asked for.
-    pub async fn carry_out(self) -> Result<Exit, Coded> {
-        self.carry_out_with(&[]).await
-    }
-
-    /// The same for a program that has tables of its own beside the runtime's.
-    pub async fn carry_out_with(self, own: &[Tables<'_>]) -> Result<Exit, Coded> {
+    /// Does what is asked for, with the runtime's tables and the program's own.
+    pub(super) async fn carry_out(self, own: &[Tables<'_>]) -> Result<Exit, Coded> {
         let (migrates, Asked { output, options }) = match self {
             Self::Migrate(asked) => (true, asked),
             Self::Check(asked) => (false, asked),

@@ -2,6 +2,7 @@
 //!
 //! Nouns then verbs; options of a command stand after it. Data goes to standard output, all else to standard error.
 
+mod beside;
 mod database;
 mod describe;
 mod filter;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 
 use tidemill_core::code::{Code, Coded, Exit};
 
+pub use beside::Beside;
 pub use database::Database;
 pub use operate::{DeadLetters, Inbox, Parked};
 pub use operator::main as operator;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{Database, DeadLetters, Outbox, Parked, Relay, execute};
+use crate::command::{Beside, DeadLetters, Parked, execute};
 
 /// Operates services, whatever they are made of. `--service NAME` says which one is meant.
 #[derive(Parser)]
@@ -22,15 +22,8 @@ enum Command {
     /// Records that wait for a time or an operator: list them, let them go on, give them up.
     #[command(subcommand)]
     Parked(Parked),
-    /// The runtime's tables in the database that `state` names.
-    #[command(subcommand)]
-    Database(Database),
-    /// Events that wait to be sent, and those that the log did not take.
-    #[command(subcommand)]
-    Outbox(Outbox),
-    /// Send what lies in the outbox, and nothing else.
-    #[command(subcommand)]
-    Relay(Relay),
+    #[command(flatten)]
+    Beside(Beside),
 }
 
 /// The `main` of the program `tidemill`: `dead-letters`, `parked`, `database`, `outbox` and `relay`, for any service.
@@ -39,9 +32,7 @@ pub fn main() -> ExitCode {
         match program.command {
             Command::DeadLetters(command) => command.carry_out(Vec::new()).await,
             Command::Parked(command) => command.carry_out(Vec::new()).await,
-            Command::Database(command) => command.carry_out().await,
-            Command::Outbox(command) => command.carry_out().await,
-            Command::Relay(command) => command.carry_out().await,
+            Command::Beside(command) => command.carry_out().await,
         }
     })
 }

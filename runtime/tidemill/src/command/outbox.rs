@@ -104,7 +104,7 @@ struct Whole {
 
 impl Outbox {
     /// Does what is asked for.
-    pub async fn carry_out(self) -> Result<Exit, Coded> {
+    pub(super) async fn carry_out(self) -> Result<Exit, Coded> {
         match self {
             Self::List(List { parked, limit, about }) => {
                 let mut outbox = open(&about).await?;

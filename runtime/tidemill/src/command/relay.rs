@@ -23,7 +23,7 @@ pub struct Asked {
 
 impl Relay {
     /// Does what is asked for.
-    pub async fn carry_out(self) -> Result<Exit, Coded> {
+    pub(super) async fn carry_out(self) -> Result<Exit, Coded> {
         let Self::Run(Asked { options }) = self;
         let configuration = Configuration::load(&options)?.with("outbox.relay", "on")?;
         let host = Host::open(configuration)?;

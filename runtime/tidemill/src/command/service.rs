@@ -9,8 +9,8 @@ use tidemill_core::service::ServiceBuilder;
 
 use crate::command::reset::Wanted;
 use crate::command::{
-    Config, Database, DeadLetters, Inbox, Options, Outbox, Output, Parked, Relay, RunOptions, Topics, describe,
-    execute, lag, pause, reset,
+    Beside, Config, DeadLetters, Inbox, Options, Output, Parked, RunOptions, Topics, describe, execute, lag, pause,
+    reset,
 };
 use crate::config::Configuration;
 use crate::host::{Host, Until};
@@ -77,15 +77,8 @@ enum Command {
     /// Events that had their effects, so that copies of them have none: look one up.
     #[command(subcommand)]
     Inbox(Inbox),
-    /// The runtime's tables in the database that `state` names.
-    #[command(subcommand)]
-    Database(Database),
-    /// Events that wait to be sent, and those that the log did not take.
-    #[command(subcommand)]
-    Outbox(Outbox),
-    /// Send what lies in the outbox, and nothing else.
-    #[command(subcommand)]
-    Relay(Relay),
+    #[command(flatten)]
+    Beside(Beside),
     /// Show how many records the service has still to do.
     Lag {
         #[arg(long, value_enum, default_value_t)]
@@ -126,9 +119,7 @@ async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Co
         Command::DeadLetters(command) => command.carry_out(vec![service]).await,
         Command::Parked(command) => command.carry_out(vec![service]).await,
         Command::Inbox(command) => command.carry_out(vec![service]).await,
-        Command::Database(command) => command.carry_out().await,
-        Command::Outbox(command) => command.carry_out().await,
-        Command::Relay(command) => command.carry_out().await,
+        Command::Beside(command) => command.carry_out().await,
         Command::Lag { output, options } => {
             lag::show(&existing(Configuration::load(&options)?, service)?, output).await
         }
