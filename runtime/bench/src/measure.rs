@@ -19,7 +19,7 @@ use crate::case::Case;
 use crate::kafka::Cluster;
 use crate::meter::{Meter, Usage};
 use crate::options::Bench;
-use crate::report::{Figures, LatencyReport, RelayReport, Report, RowsReport};
+use crate::report::Figures;
 use crate::{bare, latency, relay, restore, rows};
 
 /// How many partitions every topic has; the one worker runs all of them.
@@ -76,33 +76,29 @@ async fn run(configuration: Configuration, case: Case, records: u64, warm_up: u6
         None => host.writes(case.output()),
     }
     let Some(cluster) = cluster else {
-        if case == Case::Rows {
-            return rows::measure(&mut host, records).await.map(|times| Figures::Rows(RowsReport::new(records, times)));
-        }
-        if matches!(case, Case::Latency | Case::Restore | Case::Relay) {
-            let message = format!("{} is measured on Kafka: --broker kafka://HOST:PORT", case.name());
-            return Err(Coded::new(Code::BAD_VALUE, message));
-        }
-        return beside_the_log(&mut host, case, records).await.map(Figures::Speed);
+        return match case {
+            Case::Latency | Case::Restore | Case::Relay => {
+                let message = format!("{} is measured on Kafka: --broker kafka://HOST:PORT", case.name());
+                Err(Coded::new(Code::BAD_VALUE, message))
+            }
+            Case::Rows => rows::measure(&mut host, records).await,
+            Case::Passthrough | Case::Stateful => beside_the_log(&mut host, case, records).await,
+        };
     };
     // What a run that was broken off has left.
     cluster.clear(&host).await?;
     let figures = match case {
         Case::Latency => latency::measure(&mut host, &cluster, records)
             .await
-            .map(|(service, bare)| Figures::Latency(LatencyReport::new(records, service, bare))),
-        Case::Restore => restore::measure(&host, &configuration, records).await.map(Figures::Restore),
-        Case::Rows => {
-            rows::measure(&mut host, records).await.map(|times| Figures::Rows(RowsReport::new(records, times)))
-        }
-        Case::Relay => relay::measure(&mut host, &cluster, records)
-            .await
-            .map(|seen| Figures::Relay(RelayReport::new(records, &seen))),
+            .map(|(service, bare)| Figures::latency(records, service, bare)),
+        Case::Restore => restore::measure(&host, &configuration, records).await,
+        Case::Rows => rows::measure(&mut host, records).await,
+        Case::Relay => relay::measure(&mut host, &cluster, records).await,
         Case::Passthrough | Case::Stateful => {
             if warm_up > 0 {
                 warm(warm_up);
             }
-            beside_the_client(&mut host, &cluster, case, records).await.map(Figures::Speed)
+            beside_the_client(&mut host, &cluster, case, records).await
         }
     };
     cluster.clear(&host).await?;
@@ -134,17 +130,17 @@ async fn service(host: &mut Host, case: Case, records: u64) -> Result<Usage, Cod
     measured(host, usage).await
 }
 
-async fn beside_the_log(host: &mut Host, case: Case, records: u64) -> Result<Report, Coded> {
+async fn beside_the_log(host: &mut Host, case: Case, records: u64) -> Result<Figures, Coded> {
     let service = service(host, case, records).await?;
     let broker = host.broker();
     assert_eq!(count(&**broker, case.output()).await?, records, "the service emits one record for each");
     let room = host.services()[0].limits().read_ahead;
     let bare = bare::copy(&**broker, (case.input(), BARE_OUTPUT), records, room).await?;
     assert_eq!(count(&**broker, BARE_OUTPUT).await?, records, "the bare loop copies every record");
-    Ok(Report::new(case, records, service, bare))
+    Ok(Figures::speed(case, records, service, bare))
 }
 
-async fn beside_the_client(host: &mut Host, cluster: &Cluster, case: Case, records: u64) -> Result<Report, Coded> {
+async fn beside_the_client(host: &mut Host, cluster: &Cluster, case: Case, records: u64) -> Result<Figures, Coded> {
     let service = service(host, case, records).await?;
     let interval = host.services()[0].limits().commit_interval;
     let bare = cluster.bare(case, records, interval)?;
@@ -152,7 +148,7 @@ async fn beside_the_client(host: &mut Host, cluster: &Cluster, case: Case, recor
         // The markers of transactions stand beside the records.
         assert!(count(&**host.broker(), topic).await? > records, "one record for each in {topic}");
     }
-    Ok(Report::new(case, records, service, bare))
+    Ok(Figures::speed(case, records, service, bare))
 }
 
 /// Runs the services of the host until everything is done, and tells what an observer of it has seen.

@@ -24,6 +24,7 @@ use crate::latency::Percentiles;
 use crate::measure::{BARE_OUTPUT, PARTITIONS, measured};
 use crate::meter::now;
 use crate::passthrough::OUTPUT;
+use crate::report::Figures;
 use crate::rows::{client, database, drop_tables, make_tables};
 
 pub(crate) const NAME: &str = "relay";
@@ -43,15 +44,6 @@ const DELETE: &str = "delete from bench_runtime.outbox where id = any ($1)";
 const ADD: &str =
     "with added as (insert into bench_runtime.outbox (topic, at, key, headers, value) values ($1, 1, $2, '', $3))
     select pg_notify('bench_runtime_outbox', '') from bench_runtime.lease where sleeps";
-
-/// What was seen.
-pub(crate) struct Seen {
-    /// How long the relay took for the rows, and the bare loop.
-    pub(crate) relay: Duration,
-    pub(crate) bare: Duration,
-    /// From a row's commit until a reader of committed records has its event, where nothing else waits.
-    pub(crate) idle: Percentiles,
-}
 
 /// Measures from the first rows that are sent to the last.
 struct Sent {
@@ -73,7 +65,7 @@ impl Observer for Sent {
 }
 
 /// Measures both, and then a relay that has nothing to do but single rows.
-pub(crate) async fn measure(host: &mut Host, cluster: &Cluster, rows: u64) -> Result<Seen, Coded> {
+pub(crate) async fn measure(host: &mut Host, cluster: &Cluster, rows: u64) -> Result<Figures, Coded> {
     let settings = database(host, Case::Relay)?.clone();
     let tables = make_tables(&settings).await?;
     let (done, took) = oneshot::channel();
@@ -89,7 +81,7 @@ pub(crate) async fn measure(host: &mut Host, cluster: &Cluster, rows: u64) -> Re
     let idle = idle(&**host.clock(), cluster, &tables).await;
     running.stop().await?;
     drop_tables(&tables).await?;
-    Ok(Seen { relay, bare, idle: idle? })
+    Ok(Figures::relay(rows, relay, bare, idle?))
 }
 
 async fn fill(client: &Client, topic: &str, rows: u64) -> Result<(), Coded> {

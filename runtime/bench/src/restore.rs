@@ -17,7 +17,7 @@ use crate::measure::{PARTITIONS, measured};
 use crate::meter::now;
 use crate::passthrough::{INPUT, Payload};
 use crate::process;
-use crate::report::RestoreReport;
+use crate::report::Figures;
 
 pub(crate) const NAME: &str = "restore";
 
@@ -92,7 +92,7 @@ impl Observer for Loads {
 }
 
 /// Lets a service write state of so many keys, and starts it twice more: in a folder that is empty, and in the same one again.
-pub(crate) async fn measure(host: &Host, base: &Configuration, records: u64) -> Result<RestoreReport, Coded> {
+pub(crate) async fn measure(host: &Host, base: &Configuration, records: u64) -> Result<Figures, Coded> {
     host.create_topics(vec![Arc::from(INPUT)]).await?;
     host.create_topics(host.topics()).await?;
     Case::Restore.publish(host.broker(), records).await?;
@@ -100,7 +100,7 @@ pub(crate) async fn measure(host: &Host, base: &Configuration, records: u64) -> 
     load(base, first.path()).await?;
     let lost = load(base, second.path()).await?;
     let kept = load(base, second.path()).await?;
-    Ok(RestoreReport::new(records, lost, kept))
+    Ok(Figures::restore(records, lost, kept))
 }
 
 fn folder() -> Result<TempDir, Coded> {

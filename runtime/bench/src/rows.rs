@@ -19,6 +19,7 @@ use crate::case::Case;
 use crate::measure::measured;
 use crate::meter::now;
 use crate::passthrough::{self, INPUT, Payload};
+use crate::report::Figures;
 
 pub(crate) const NAME: &str = "rows";
 
@@ -99,8 +100,8 @@ pub(crate) async fn drop_tables(client: &Client) -> Result<(), Coded> {
     client.batch_execute(&drop).await.map_err(|error| coded(&error, "tables cannot be dropped"))
 }
 
-/// How long the service takes for so many rows, and the bare loop, over this many connections.
-pub(crate) async fn measure(host: &mut Host, records: u64) -> Result<(Duration, Duration), Coded> {
+/// How long the service takes for so many rows, and the bare loop, over as many connections.
+pub(crate) async fn measure(host: &mut Host, records: u64) -> Result<Figures, Coded> {
     let settings = database(host, Case::Rows)?.clone();
     let tables = make_tables(&settings).await?;
     let (done, took) = oneshot::channel();
@@ -115,7 +116,7 @@ pub(crate) async fn measure(host: &mut Host, records: u64) -> Result<(Duration, 
     let rows: i64 = row.map_err(|error| coded(&error, "rows cannot be counted"))?.get(0);
     assert_eq!(rows.unsigned_abs(), 2 * records, "each of both writes one row for each record");
     drop_tables(&tables).await?;
-    Ok((service, bare))
+    Ok(Figures::rows(records, service, bare))
 }
 
 /// The user's statement alone, on as many connections.
