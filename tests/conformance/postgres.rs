@@ -1,5 +1,6 @@
 //! A real Postgres beside a log in memory passes the suite of commits, and its relay sends each row once.
 
+mod fence;
 mod handler;
 mod order;
 mod outbox;

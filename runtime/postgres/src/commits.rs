@@ -16,6 +16,7 @@ use tokio_postgres::{Client, Error, Row};
 use crate::connection::{Values, connect, waits_for_disk};
 use crate::failure::{Kind, answer, coded, kind};
 use crate::pool::{PAUSE, Pool};
+use crate::statements::BEGIN;
 use crate::transaction::Transaction;
 
 /// A shard that this worker has taken.
@@ -91,7 +92,7 @@ impl Commits {
                 row => row?,
             };
             let before: Option<String> = row.get(2);
-            if let Some(before) = before.filter(|before| *before != self.pool.name) {
+            if let Some(before) = before {
                 // What it has open may hold rows that this owner's handlers need.
                 client.execute(&self.pool.texts.end_idle, &[&before]).await?;
             }
@@ -158,6 +159,9 @@ impl Commits {
     async fn fold_shard(&self, client: &Client, part: &ShardCommit) -> Result<(), Answer> {
         part.fenced_by().map(drop).map_err(Answer::Fenced)?;
         let owned = self.owned(part.shard, part.generation).map_err(Answer::Fenced)?;
+        let Owned { id, number: taken, generation } = owned;
+        let shared = client.query_one(&self.pool.texts.share, &[&id, &taken, &generation]).await;
+        shared.map_err(|error| answer(&error))?;
         let fold = client.prepare(&self.pool.texts.fold).await.map_err(|error| answer(&error))?;
         for (partition, progress) in &part.progress {
             let mut encoded = Vec::new();
@@ -165,10 +169,9 @@ impl Commits {
             let undone: Vec<i64> = progress.undone_offsets().map(signed).collect();
             let (number, next) = (partition_number(partition.partition), signed(progress.next()));
             let topic_id = self.ids.borrow().get(&partition.topic).cloned().unwrap_or_default();
-            let Owned { id, number: taken, generation } = owned;
             let (topic, topic_id) = (&*partition.topic, &*topic_id);
-            let values: Values<'_> = &[&id, &taken, &generation, &topic, &number, &encoded, &next, &undone, &topic_id];
-            client.query_one(&fold, values).await.map_err(|error| answer(&error))?;
+            let values: Values<'_> = &[&id, &topic, &number, &encoded, &next, &undone, &topic_id];
+            client.execute(&fold, values).await.map_err(|error| answer(&error))?;
         }
         Ok(())
     }
@@ -217,7 +220,7 @@ impl UnitCommit for Commits {
             Err(cause) => return Answer::NotCommitted(cause),
         };
         lent.is_open.set(true);
-        if let Err(error) = lent.client.batch_execute("begin").await {
+        if let Err(error) = lent.client.batch_execute(BEGIN).await {
             return answer(&error);
         }
         for part in &batch.shards {

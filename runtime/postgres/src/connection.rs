@@ -13,7 +13,7 @@ use tokio_postgres::{AsyncMessage, Client, Error, NoTls, Statement};
 
 use crate::failure::{Kind, coded, kind, words};
 use crate::settings::Settings;
-use crate::statements::{Prepared, Texts};
+use crate::statements::{Prepared, SETTINGS, Texts};
 
 /// Values of a statement.
 pub(crate) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -97,7 +97,7 @@ impl Connection {
     pub(crate) async fn open(settings: &Settings, texts: &Texts, name: &str) -> Result<Self, Coded> {
         let (client, _) = connect(settings, name).await?;
         let idle = settings.idle_timeout.as_millis();
-        let set = format!("set idle_in_transaction_session_timeout = {idle}");
+        let set = format!("{SETTINGS}; set idle_in_transaction_session_timeout = {idle}");
         client.batch_execute(&set).await.map_err(|error| coded(&error, "a connection cannot be prepared"))?;
         waits_for_disk(&client).await?;
         let prepared = texts.prepare(&client).await;

@@ -54,7 +54,6 @@ fn not_done(within: Within) -> HandlerError {
 impl Sql<'_> {
     /// Runs a statement, and tells how many rows it touched.
     pub async fn execute(&mut self, text: &str, values: Values<'_>) -> Result<u64, HandlerError> {
-        self.transaction.open().await.map_err(not_done)?;
         let done = self.transaction.within(|connection| async move {
             let statement = connection.statement(text).await?;
             connection.client.execute(&statement, values).await
@@ -64,7 +63,6 @@ impl Sql<'_> {
 
     /// Runs a statement, and returns its rows.
     pub async fn query(&mut self, text: &str, values: Values<'_>) -> Result<Vec<Row>, HandlerError> {
-        self.transaction.open().await.map_err(not_done)?;
         let rows = self.transaction.within(|connection| async move {
             let statement = connection.statement(text).await?;
             connection.client.query(&statement, values).await

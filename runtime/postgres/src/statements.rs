@@ -3,6 +3,12 @@
 use futures_util::future::{try_join, try_join3};
 use tokio_postgres::{Client, Error, Statement};
 
+/// Opens a transaction. Those of a worker's connections only read unless they are opened by this ([`SETTINGS`]).
+pub(crate) const BEGIN: &str = "begin read write";
+/// What a worker's connections are set to. A statement may so be sent behind the beginning that it needs: if that fails, it changes
+/// nothing.
+pub(crate) const SETTINGS: &str = "set default_transaction_read_only = on";
+
 /// Those that every connection has ready.
 #[derive(Clone)]
 pub(crate) struct Prepared {
@@ -14,44 +20,17 @@ pub(crate) struct Prepared {
     pub(crate) scan_on: Statement,
 }
 
-/// What every statement that writes for a shard begins with: the shard's row, if this owner's number is still the last one. It is
-/// locked against a takeover until the end of the transaction.
-const FENCE: &str = "fence as (select id from {schema}.shard where id = $1 and number = $2 for share)";
-/// Ends the statement where the fence holds nobody. `$3` is the ownership in the log.
-const FENCED: &str = "when not exists (select from fence) then {schema}.refuse(case when exists (select from {schema}.shard where \
-                      id = $1 and generation > $3) then 'fenced' else 'moved' end)";
-
 /// The last statement of a unit. All that the runtime keeps of it is one round trip.
-const SETTLE: &str = "with {fence},
-    done as (insert into {schema}.done (shard, topic, partition, position, since)
-        select id, $4, $5, $6, $7 from fence where $4::text is not null on conflict do nothing returning 1),
-    once as (insert into {schema}.state (shard, key, value)
-        select id, $8, $9 from fence where $8::bytea is not null on conflict do nothing returning 1),
-    sets as (insert into {schema}.state (shard, key, value)
-        select fence.id, change.key, change.value from fence, unnest($10::bytea[], $11::bytea[]) as change (key, value)
-        on conflict (shard, key) do update set value = excluded.value),
-    removals as (delete from {schema}.state using fence where state.shard = fence.id and state.key = any ($12::bytea[])),
-    events as (insert into {schema}.outbox (topic, partition, at, key, headers, value)
-        select event.topic, event.partition, event.at, event.key, event.headers, event.value
-        from fence, unnest($13::text[], $14::integer[], $15::bigint[], $16::bytea[], $17::bytea[], $18::bytea[])
-        with ordinality as event (topic, partition, at, key, headers, value, place) order by event.place)
-select case {fenced}
-    when $4::text is not null and not exists (select from done) then {schema}.refuse('the record is done already')
-    when $8::bytea is not null and not exists (select from once) then {schema}.refuse('the event is known already')
-    when cardinality($13::text[]) = 0 then 0
-    else (select count(pg_notify('{schema}_outbox', '')) from {schema}.lease where sleeps) end";
+const SETTLE: &str =
+    "select {schema}.settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
 const GET: &str = "select value from {schema}.state where shard = $1 and key = $2";
 const SCAN: &str =
     "select key, value from {schema}.state where shard = $1 and key >= $2 and key < $3 order by key limit $4";
 const SCAN_ON: &str = "select key, value from {schema}.state where shard = $1 and key >= $2 order by key limit $3";
 
-/// Takes a shard over. Answers its id, the new number, and who had it before.
-const TAKE: &str = "with before as (select owner from {schema}.shard where service = $1 and shard = $2)
-insert into {schema}.shard (service, shard, number, generation, owner) values ($1, $2, 1, $3, $4)
-on conflict (service, shard) do update
-    set number = shard.number + 1, generation = excluded.generation, owner = excluded.owner
-returning id, number, (select owner from before)";
+/// Takes a shard over. Answers its id, the new number, and who had it before, if somebody else did.
+const TAKE: &str = "select taken_id, taken_number, owner_before from {schema}.take($1, $2, $3, $4)";
 
 const PROGRESS: &str = "select topic, partition, progress from {schema}.progress where shard = $1";
 const DONE: &str = "select topic, partition, position, since from {schema}.done where shard = $1 \
@@ -63,16 +42,15 @@ const SOURCES: &str = "with given as (select * from unnest($2::text[], $3::text[
 select given.topic from given join {schema}.source on source.shard = $1 and source.topic = given.topic
 where source.topic_id <> given.topic_id";
 
+/// Keeps a takeover away until the end of the transaction, or says that there was one. `$3` is the ownership in the log.
+const SHARE: &str = "select {schema}.share_shard($1, $2, $3)";
 /// Keeps progress, and forgets the records that are done in it.
-const FOLD: &str = "with {fence},
-    kept as (insert into {schema}.progress (shard, topic, partition, progress)
-        select id, $4, $5, $6 from fence
+const FOLD: &str = "with kept as (insert into {schema}.progress (shard, topic, partition, progress) values ($1, $2, $3, $4)
         on conflict (shard, topic, partition) do update set progress = excluded.progress),
-    named as (insert into {schema}.source (shard, topic, topic_id) select id, $4, $9 from fence
-        on conflict (shard, topic) do update set topic_id = excluded.topic_id where source.topic_id <> excluded.topic_id),
-    folded as (delete from {schema}.done using fence where done.shard = fence.id and done.topic = $4 and done.partition = $5
-        and done.position < $7 and done.position <> all ($8::bigint[]))
-select case {fenced} else 0 end";
+    named as (insert into {schema}.source (shard, topic, topic_id) values ($1, $2, $7)
+        on conflict (shard, topic) do update set topic_id = excluded.topic_id where source.topic_id <> excluded.topic_id)
+delete from {schema}.done where shard = $1 and topic = $2 and partition = $3
+    and position < $5 and position <> all ($6::bigint[])";
 
 /// Ends the connections of whoever owns a shard.
 const END_OWNER: &str = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() \
@@ -138,14 +116,7 @@ select pg_notify('{schema}_outbox', '') from {schema}.lease where sleeps";
 
 /// A text with what it is made of: parts first that hold others.
 fn filled(text: &str, schema: &str) -> String {
-    let parts = [
-        ("{fence}", FENCE),
-        ("{fenced}", FENCED),
-        ("{lanes}", LANES),
-        ("{is_behind}", IS_BEHIND),
-        ("{columns}", COLUMNS),
-        ("{schema}", schema),
-    ];
+    let parts = [("{lanes}", LANES), ("{is_behind}", IS_BEHIND), ("{columns}", COLUMNS), ("{schema}", schema)];
     parts.iter().fold(text.to_owned(), |text, (name, part)| text.replace(name, part))
 }
 
@@ -198,6 +169,7 @@ pub(crate) struct Texts {
     pub(crate) progress: String,
     pub(crate) done: String,
     pub(crate) sources: String,
+    pub(crate) share: String,
     pub(crate) fold: String,
     pub(crate) end_owner: String,
     pub(crate) end_idle: String,
@@ -219,6 +191,7 @@ impl Texts {
             progress: text(PROGRESS),
             done: text(DONE),
             sources: text(SOURCES),
+            share: text(SHARE),
             fold: text(FOLD),
             end_owner: text(END_OWNER),
             end_idle: text(END_IDLE),
@@ -231,7 +204,7 @@ impl Texts {
 
     /// Has a connection prepare those that units need.
     pub(crate) async fn prepare(&self, client: &Client) -> Result<Prepared, Error> {
-        let units = try_join3(client.prepare("begin"), client.prepare("commit"), client.prepare(&self.settle));
+        let units = try_join3(client.prepare(BEGIN), client.prepare("commit"), client.prepare(&self.settle));
         let reads = try_join3(client.prepare(&self.get), client.prepare(&self.scan), client.prepare(&self.scan_on));
         let ((begin, commit, settle), (get, scan, scan_on)) = try_join(units, reads).await?;
         Ok(Prepared { begin, commit, settle, get, scan, scan_on })

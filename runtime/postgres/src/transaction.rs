@@ -4,11 +4,12 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::future::Future;
 use std::ops::Bound;
+use std::pin::pin;
 use std::rc::Rc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::{join, poll_immediate};
+use futures_util::future::{join, poll_immediate, try_join};
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::{Answer, Entry, KeyRange, UnitEffects, UnitTransaction};
 use tokio_postgres::{Error, Row};
@@ -33,12 +34,6 @@ impl Transaction {
         Self { pool, owned, lent: None, broken: RefCell::default() }
     }
 
-    /// Opens the transaction, and waits until it is open: what changes anything must not go out behind a beginning that may fail.
-    pub(crate) async fn open(&mut self) -> Result<(), Within> {
-        let is_open = self.lent.as_ref().is_some_and(|lent| lent.is_open.get());
-        if is_open { Ok(()) } else { self.within(|_| std::future::ready(Ok(()))).await }
-    }
-
     /// Takes a connection where there is none yet. A handler that is given up meanwhile is not at fault.
     async fn connected(&mut self) -> Result<(), Coded> {
         if self.lent.is_none() {
@@ -50,8 +45,8 @@ impl Transaction {
         Ok(())
     }
 
-    /// Does something in the transaction, which is opened by the same round trip where it is not open yet: so it only reads, or
-    /// [`open`](Self::open) was called before.
+    /// Does something in the transaction, which is opened by the same round trip where it is not open yet. Behind a beginning that failed
+    /// it could only read.
     pub(crate) async fn within<'t, T, F>(&'t mut self, act: impl FnOnce(&'t Connection) -> F) -> Result<T, Within>
     where
         F: Future<Output = Result<T, Error>> + 't,
@@ -159,20 +154,17 @@ impl UnitTransaction for Transaction {
         let values = settled.values(&self.owned);
         let Connection { client, prepared, is_open, waits, .. } = connection;
         waits.set(true);
-        let mut settle = std::pin::pin!(client.query_one(&prepared.settle, &values));
+        let is_first = !is_open.replace(true);
+        let begin = async { if is_first { client.execute(&prepared.begin, &[]).await } else { Ok(0) } };
+        let mut sent = pin!(try_join(begin, client.query_one(&prepared.settle, &values)));
         // What cannot be sent fails at once, and nothing may commit behind it.
-        if let Some(Err(error)) = poll_immediate(settle.as_mut()).await {
+        if let Some(Err(error)) = poll_immediate(sent.as_mut()).await {
             return answer(&error);
         }
-        // Where nothing was done before, the statement is a transaction of its own. Else its end goes out with it: behind a statement
-        // that failed, it undoes everything.
-        let answers = if is_open.get() {
-            let (settled, ended) = join(settle, client.execute(&prepared.commit, &[])).await;
-            is_open.set(ended.is_err());
-            settled.map(drop).and(ended.map(drop))
-        } else {
-            settle.await.map(drop)
-        };
+        // The end goes out with it: behind a statement that failed, it undoes everything.
+        let (settled, ended) = join(sent, client.execute(&prepared.commit, &[])).await;
+        is_open.set(ended.is_err());
+        let answers = settled.and(ended);
         waits.set(false);
         let Err(error) = answers else { return Answer::Committed };
         match (answer(&error), self.broken.take()) {

@@ -34,6 +34,8 @@ const BEHIND: u64 = 20;
 const STEP: i64 = 60;
 /// Of this order the database says once that another transaction was in the way.
 const DISTURBED: u64 = 5;
+/// The handler of this order ends the transaction, which it should not.
+const OUTSIDE: u64 = 17;
 /// This one breaks a constraint.
 const BROKEN: u64 = 11;
 const COUNT: Cell<u64> = Cell::named("count");
@@ -61,6 +63,11 @@ impl Handler<Order> for Book {
         let (number, attempt) = (i64::try_from(order.number)?, i64::from(cx.attempt()));
         let mut sql = cx.sql()?;
         let insert = "insert into handler_sql.bookings (number, key, attempt) values ($1, $2, $3)";
+        if order.number == OUTSIDE {
+            sql.execute("rollback", &[]).await?;
+            sql.execute(insert, &[&number, &order.key, &attempt]).await.expect_err("outside of a transaction");
+            sql.execute("begin read write", &[]).await?;
+        }
         sql.execute(insert, &[&number, &order.key, &attempt]).await?;
         if order.number == DISTURBED && !self.0.swap(true, Ordering::SeqCst) {
             sql.execute("select handler_sql.disturb()", &[]).await?;

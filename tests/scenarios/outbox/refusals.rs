@@ -4,6 +4,9 @@ use super::database::{execute, number};
 use crate::kafka::until;
 use crate::process::{errors_of, example, refused, run, signal, start};
 
+/// What the first version's tables are made of.
+const FIRST_TABLES: &str = include_str!("../../../runtime/postgres/src/migrations/0001.sql");
+
 #[test]
 fn what_is_wrong_with_a_database_is_one_error() {
     let options = devkit::postgres::Options::default();
@@ -21,6 +24,25 @@ fn what_is_wrong_with_a_database_is_one_error() {
     assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
     let checked = bookings(&["database", "check"], &url);
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    let good = starts(&url);
+    assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
+    // As a program of the version before made it.
+    execute(
+        &url,
+        "drop schema tidemill cascade; create schema tidemill; create table tidemill.migration (number integer primary key, at timestamptz not null default now())",
+    );
+    execute(
+        &url,
+        &format!(
+            "{}; insert into tidemill.migration (number) values (1)",
+            FIRST_TABLES.replace("{schema}", "tidemill")
+        ),
+    );
+    refused(&starts(&url), 3, &["TM-0803", "database migrate", "version 1"]);
+    for _ in 0..2 {
+        let migrated = bookings(&["database", "migrate"], &url);
+        assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+    }
     let good = starts(&url);
     assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
     // Another log under the same names: what is done of the first says nothing of it.
