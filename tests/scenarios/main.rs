@@ -18,4 +18,5 @@ mod refusals;
 mod registry;
 mod shop;
 mod storefront;
+mod timers;
 mod totals;

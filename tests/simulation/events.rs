@@ -25,6 +25,13 @@ pub(crate) struct Stranger {
     pub(crate) key: String,
 }
 
+/// What a timer says when it rings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
+#[event(name = "sim.ring", version = 1, codec = json)]
+pub(crate) struct Ring {
+    pub(crate) n: u64,
+}
+
 /// The same from another topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
 #[event(name = "sim.tock", version = 1, topic = "tocks", key = key, codec = json)]

@@ -8,6 +8,7 @@ mod failing;
 mod handlers;
 mod operators;
 mod planted;
+mod timing;
 mod workloads;
 
 use std::time::{Duration, Instant};

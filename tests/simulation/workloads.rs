@@ -21,7 +21,7 @@ use tidemill_testkit::simulation::{Run, Simulation, Violation};
 
 use crate::events::{Bought, Counted, Emptied, Picked, Tick, Tock};
 use crate::handlers::{ByItem, ByShelf, COUNT, Counter, End, FAN, Fan, HISTORY, KEPT, Shelf};
-use crate::{failing, operators};
+use crate::{failing, operators, timing};
 
 /// Something to simulate.
 pub(crate) struct Workload {
@@ -48,6 +48,9 @@ pub(crate) const ALL: &[Workload] = &[
     Workload { name: "redrives", simulation: operators::redriven },
     Workload { name: "redrives without an inbox", simulation: operators::redriven_alone },
     Workload { name: "copies", simulation: copies },
+    Workload { name: "timers", simulation: timing::timers },
+    Workload { name: "timers, in tight bounds", simulation: timing::tight },
+    Workload { name: "timers of an order", simulation: timing::in_order },
 ];
 
 pub(crate) fn ticks(count: u64, keys: u64) -> impl Iterator<Item = Tick> {

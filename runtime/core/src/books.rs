@@ -1,5 +1,5 @@
-//! What the runtime keeps of a shard beside its handlers' state: parked records, open letters, what the inbox knows, and how all of it is
-//! found again.
+//! What the runtime keeps of a shard beside its handlers' state: parked records, open letters, what the inbox knows, the next timers, and how
+//! all of it is found again.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -19,6 +19,7 @@ use crate::ports::{Committing, Entry, Generation, KeyRange};
 use crate::record::Position;
 use crate::service::Service;
 use crate::state::{ScopeKey, runtime_range};
+use crate::timers::{self, Page, Timer, Timers, When};
 use crate::worker::Env;
 
 /// Entries that are read at once; those of the inbox are some ten kilobytes each.
@@ -41,6 +42,14 @@ pub(crate) enum Entered {
     Kept(Done),
     /// A copy had no effects; so many there are of this handler with it.
     Copied { handler: Arc<str>, count: u64 },
+    /// A timer was scheduled, and fires in this lane.
+    Scheduled { when: When, lane: LaneId },
+    /// A timer was cancelled.
+    Cancelled { when: When },
+    /// A timer that was due is done.
+    Fired,
+    /// The next timers were read.
+    Timers(Page),
 }
 
 /// What the runtime keeps of a shard.
@@ -50,6 +59,7 @@ pub(crate) struct Books {
     pub(crate) letters: Letters,
     pub(crate) inbox: Inbox,
     pub(crate) copies: Copies,
+    pub(crate) timers: Timers,
 }
 
 /// What was found in the state of a shard.
@@ -75,6 +85,10 @@ impl Books {
             Entered::Closed { id } => self.letters.close(id),
             Entered::Kept(done) => self.inbox.did(done),
             Entered::Copied { handler, count } => self.copies.set(handler, count),
+            Entered::Scheduled { when, lane } => self.timers.add(when, lane),
+            Entered::Cancelled { when } => self.timers.remove(when),
+            Entered::Fired => self.timers.done(),
+            Entered::Timers(page) => self.timers.turn_to(page),
         }
     }
 }
@@ -122,14 +136,14 @@ impl Reading {
         Ok(())
     }
 
-    fn into_found(self, inbox: Inbox) -> Found {
+    fn into_found(self, inbox: Inbox, timers: Timers) -> Found {
         let Self { letters, inbox: known, copies, mark, origins, mut parked } = self;
         let mut parking = Parking::default();
         parked.sort_unstable_by_key(|(slot, ..)| slot.number);
         for (slot, lane, waits) in parked {
             parking.add(&lane, slot, &waits);
         }
-        Found { books: Books { parking, letters, inbox: known.into_inbox(inbox), copies }, mark, origins }
+        Found { books: Books { parking, letters, inbox: known.into_inbox(inbox), copies, timers }, mark, origins }
     }
 }
 
@@ -144,6 +158,26 @@ fn lane_of(service: &Service, parked: &Parked) -> Result<LaneId, Coded> {
         Coded::new(Code::HANDLER_GONE, message)
     })?;
     Ok(service.lane(handler, &parked.record(), &parked.position()))
+}
+
+/// A page of timers, as they lie in state.
+pub(crate) fn timers_of(service: &Service, entries: &[Entry]) -> Result<Page, Coded> {
+    let mut timers = Vec::with_capacity(entries.len());
+    for (key, value) in entries {
+        let unreadable = || Coded::new(Code::STATE_UNREADABLE, format!("a timer of {} cannot be read", service.name()));
+        let when = timers::when(key).ok_or_else(unreadable)?;
+        let Timer { handler, key, name, .. } = Timer::read(value).map_err(|_| unreadable())?;
+        let lane = service.lane_of(&handler, key.into()).ok_or_else(|| {
+            let message = format!(
+                "timer {name} is due at {} for handler {handler}, which service {} has no more; keep it until its timers have fired",
+                when.due,
+                service.name()
+            );
+            Coded::new(Code::HANDLER_GONE, message)
+        })?;
+        timers.push((when, lane));
+    }
+    Ok(Page { timers, is_last: entries.len() < service.limits.timers })
 }
 
 /// Reads what is kept of a shard that was loaded.
@@ -166,7 +200,18 @@ pub(crate) async fn read(env: &Env, shard: u32, generation: Generation) -> Resul
             _ => break,
         }
     }
+    let timers = if is_planted(Bug::TimersForgotten) {
+        Timers::found(env.service.limits.timers, Page { timers: Vec::new(), is_last: true })
+    } else {
+        let (range, page) = (timers::range_behind(None), env.service.limits.timers);
+        let entries = match (&env.commits, &mut transaction) {
+            (Committing::Unit(_), Some(transaction)) => transaction.scan(&range, page).await?,
+            (Committing::Batch(commits), _) => commits.scan(shard, &range, page)?,
+            (Committing::Unit(_), None) => unreachable!("it was opened above"),
+        };
+        Timers::found(page, timers_of(&env.service, &entries)?)
+    };
     let limits = &env.service.limits;
     let by_unit = matches!(env.commits, Committing::Unit(_));
-    Ok(reading.into_found(Inbox::new(limits.inbox_retention, limits.inbox_memory, by_unit)))
+    Ok(reading.into_found(Inbox::new(limits.inbox_retention, limits.inbox_memory, by_unit), timers))
 }

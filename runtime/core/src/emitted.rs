@@ -2,7 +2,7 @@
 
 use std::any::{Any, TypeId};
 
-use crate::code::Coded;
+use crate::code::{Code, Coded};
 use crate::codec::{Codec, CodecError};
 use crate::event::Event;
 use crate::headers;
@@ -67,7 +67,19 @@ pub(crate) fn check_key(key: Option<&[u8]>) -> Result<(), CodecError> {
     Err(CodecError(format!("its key has {length} bytes, and {KEY_LIMIT} is the limit")))
 }
 
+/// Refuses an event that is made for timers alone.
+pub(crate) fn has_topic<E: Event>() -> Result<(), Coded> {
+    let message = || format!("event {} names no topic: it can be scheduled, and neither emitted nor read", E::NAME);
+    if E::TOPIC.is_empty() { Err(Coded::new(Code::BAD_SERVICE, message())) } else { Ok(()) }
+}
+
 impl Emitted {
+    /// Opens the codec of `E`, whose events go to its topic; they will be signed with `source`.
+    pub(crate) fn to_topic<E: Event>(source: &str) -> Result<Self, Coded> {
+        has_topic::<E>()?;
+        Self::open::<E>(source)
+    }
+
     /// Opens the codec of `E`; the events will be signed with `source`.
     pub(crate) fn open<E: Event>(source: &str) -> Result<Self, Coded> {
         let mut block = Vec::new();

@@ -32,7 +32,7 @@ impl Envelopes {
     /// Prepares for events of type `E`: opens the codec and, where there is a registry, looks the schema up. Called once for each
     /// type. Tells its place among those that were declared.
     pub async fn declare<E: Event>(&mut self) -> Result<usize, Coded> {
-        let emitted = Emitted::open::<E>(&self.source)?;
+        let emitted = Emitted::to_topic::<E>(&self.source)?;
         if let Some(schemas) = &self.schemas {
             emitted.find_id(E::TOPIC, &**schemas).await?;
         }

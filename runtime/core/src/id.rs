@@ -8,9 +8,11 @@ use sha2::{Digest, Sha256};
 ///
 /// It derives from the service, the handler, the id of what caused the unit, and the event's place among the unit's
 /// outputs, so running the unit again makes the same ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(u128);
 
+/// The index of a unit's first timer. No unit has as many outputs.
+const FIRST_TIMER: u32 = 1 << 31;
 /// The bits of a UUID that say its version and variant.
 const UUID_MASK: u128 = (0xf << 76) | (0b11 << 62);
 /// Version 8, variant of RFC 9562.
@@ -26,6 +28,20 @@ impl EventId {
     /// The id of the dead letter of a unit.
     pub fn letter(base: IdBase) -> Self {
         Self::derive(base, u32::MAX - 1)
+    }
+
+    /// The id of timer number `index` of a unit.
+    pub(crate) fn timer(base: IdBase, index: u32) -> Self {
+        Self::derive(base, FIRST_TIMER + index)
+    }
+
+    /// The 16 bytes of the id, as a number.
+    pub(crate) const fn to_u128(self) -> u128 {
+        self.0
+    }
+
+    pub(crate) const fn from_u128(number: u128) -> Self {
+        Self(number)
     }
 
     /// Reads an id as it is printed.

@@ -31,6 +31,11 @@ pub fn internal(group: &str) -> String {
     format!("{group}{INTERNAL}")
 }
 
+/// What stands for a topic where timers of a group fire. There is none of this name.
+pub(crate) fn timers(group: &str) -> String {
+    format!("{group}.timers")
+}
+
 /// The topic in which stands what operators did to a group.
 pub fn operations(group: &str) -> String {
     format!("{group}.operations")

@@ -34,6 +34,7 @@ pub mod retry;
 pub mod service;
 pub mod state;
 pub mod time;
+pub mod timers;
 pub mod worker;
 
 mod books;

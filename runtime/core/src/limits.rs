@@ -20,6 +20,9 @@ pub struct Limits {
     pub in_flight: usize,
     /// Records queued behind the unit under way in one lane.
     pub lane_queue: usize,
+    /// Timers of one shard that are read from the store at once, the next ones: twice as many are in memory at the most, and as many that
+    /// are due wait for their lanes.
+    pub timers: usize,
     /// Bytes of records read and not yet taken by a lane, shared evenly by the partitions.
     pub read_ahead: usize,
     /// Taken records of one partition that are not done; at least 1.
@@ -74,6 +77,7 @@ impl Default for Limits {
         Self {
             in_flight: 1_000,
             lane_queue: 1_000,
+            timers: 1_000,
             read_ahead: 4 * MIB,
             undone: 10_000,
             commit_bytes: 8 * MIB,

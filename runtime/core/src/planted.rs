@@ -70,6 +70,16 @@ pub enum Bug {
     InboxLost,
     /// How many copies there were before a start is not found again.
     CopiesForgotten,
+    /// Timers are not found again after a start.
+    TimersForgotten,
+    /// A timer that fired stays where it is durable.
+    TimerStays,
+    /// A timer that was cancelled fires all the same.
+    CancelForgotten,
+    /// Of timers that are due, what fires does not wait for its lane.
+    TimerOvertakes,
+    /// What lies behind the timers in memory is not looked for.
+    TimersCut,
 }
 
 /// Whether a bug is planted on this thread.
@@ -110,7 +120,7 @@ mod switch {
 
     impl Bug {
         /// All of them.
-        pub const ALL: [Self; 32] = [
+        pub const ALL: [Self; 37] = [
             Self::ProgressBeforeState,
             Self::UndoneForgotten,
             Self::RevokeForgotten,
@@ -143,6 +153,11 @@ mod switch {
             Self::KnownBeforeDone,
             Self::InboxLost,
             Self::CopiesForgotten,
+            Self::TimersForgotten,
+            Self::TimerStays,
+            Self::CancelForgotten,
+            Self::TimerOvertakes,
+            Self::TimersCut,
         ];
     }
 }

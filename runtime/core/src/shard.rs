@@ -3,6 +3,7 @@
 mod guarded;
 mod incoming;
 mod lanes;
+mod timers;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -24,12 +25,12 @@ use crate::ports::{Answer, Committing, Disposition, Generation, Log, ShardCommit
 use crate::progress::Progress;
 use crate::record::{RecordBatch, TopicPartition};
 use crate::source::Source;
-use crate::state::{Memory, RUNTIME, RUNTIME_NAME, runtime_id};
+use crate::state::{Memory, own_name, runtime_id};
 use crate::time::Timestamp;
 use crate::unit::{Finished, Home, Outcome, Settles, Unit};
 use crate::worker::Env;
 use incoming::{Waiting, look_at};
-use lanes::Rest;
+use lanes::{Queued, Rest};
 
 /// Why a shard cannot go on.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ pub(crate) struct Shard {
     sources: Vec<Source>,
     /// The source whose turn it is.
     turn: usize,
-    lanes: Lanes<Waiting>,
+    lanes: Lanes<Queued>,
     in_flight: FuturesUnordered<UnderWay>,
     /// Whether no unit is to begin, because an operator says so, or because the shard goes.
     paused: bool,
@@ -154,12 +155,19 @@ impl Shard {
             Rest::Away(handler) => env.dependencies.next_probe(&env.service.registered(*handler).needs),
             Rest::Unnoted | Rest::Later | Rest::Room => None,
         });
-        due.into_iter().chain(probes).filter(|due| *due > looked).min()
+        let timers = self.home.books.borrow().timers.next_due();
+        due.into_iter().chain(timers).chain(probes).filter(|due| *due > looked).min()
     }
 
-    /// How many lanes have parked records that will be handled without an operator.
+    /// How many lanes have parked records that will be handled without an operator; one more where a timer is due.
     pub(crate) fn waiting(&self) -> usize {
-        self.home.books.borrow().parking.waiting()
+        let books = self.home.books.borrow();
+        books.parking.waiting() + usize::from(books.timers.is_due(self.home.env.clock.now()))
+    }
+
+    /// Whether timers wait, due or not.
+    pub(crate) fn has_timers(&self) -> bool {
+        !self.home.books.borrow().timers.is_empty()
     }
 
     /// Forgets what was read and is not under way; it will be read again by whoever owns the shard next. Tells how many
@@ -196,6 +204,7 @@ impl Shard {
         moved |= self.guarded(cx, gathered, &mut budget)?;
         if budget > 0 {
             moved |= self.keep_inbox(cx, gathered)?;
+            moved |= self.read_timers(cx, gathered)?;
         }
         moved |= self.wake_lanes(cx, gathered, &mut budget, in_flight)?;
         for _ in 0..budget {
@@ -346,10 +355,7 @@ impl Shard {
     /// Freezes what completed units did for a commit.
     pub(crate) fn freeze(&mut self) -> ShardCommit {
         let env = Rc::clone(&self.home.env);
-        let name_of = |handler: usize| match handler {
-            RUNTIME => RUNTIME_NAME,
-            handler => &*env.service.registered(handler).name,
-        };
+        let name_of = |place: usize| own_name(place).unwrap_or_else(|| &*env.service.registered(place).name);
         let late = is_planted(Bug::LateCompletion);
         let progress_first = strikes(Bug::ProgressBeforeState);
         self.dirty = progress_first;

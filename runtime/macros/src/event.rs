@@ -28,6 +28,7 @@ enum Codec {
 struct Options {
     name: LitStr,
     version: u32,
+    /// Empty for an event that is only scheduled.
     topic: LitStr,
     key: Option<Member>,
     id: Option<Member>,
@@ -112,7 +113,7 @@ impl Options {
         let missing = |what: &str| Error::new(span, format!("`{what}` is missing"));
         let name = name.ok_or_else(|| missing("name = \"domain.event\""))?;
         let version = version.ok_or_else(|| missing("version = 1"))?;
-        let topic = topic.ok_or_else(|| missing("topic = \"…\""))?;
+        let topic = topic.unwrap_or_else(|| LitStr::new("", span));
         Ok(Self { name, version, topic, key, id, codec: codec.unwrap_or_default() })
     }
 }

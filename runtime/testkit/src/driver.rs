@@ -15,8 +15,9 @@ use tidemill_core::parking::{self, Parked};
 use tidemill_core::ports::{Broker, Clock, Entry, Heartbeat, NoObserver};
 use tidemill_core::publisher::{Publication, Publisher};
 use tidemill_core::service::{Service, ServiceBuilder};
-use tidemill_core::state::{Cell, Map, MapKey, ScopeKey, decode};
+use tidemill_core::state::{Cell, Map, MapKey, ScopeKey, decode, is_own};
 use tidemill_core::time::Timestamp;
+use tidemill_core::timers::{self, Pending};
 use tidemill_core::worker::{Left, Ports};
 use tidemill_embedded::{Embedded, Settings};
 
@@ -105,7 +106,8 @@ impl TestDriver {
         let heartbeat = Arc::clone(&self.heartbeat);
         let done = move |executor: &Executor<'_, Ended>| {
             let lag = at_once(broker.lag(&name, &inputs)).expect("the topics are there");
-            let is_behind = lag.iter().any(|lag| lag.records > 0) || heartbeat.waiting() > 0;
+            let runs = heartbeat.running() > 0;
+            let is_behind = lag.iter().any(|lag| lag.records > 0) || !runs || heartbeat.waiting() > 0;
             !executor.is_running(worker) || !is_behind
         };
         self.executor.run_until(done).expect("a handler waits for something that never comes");
@@ -134,6 +136,15 @@ impl TestDriver {
         if let Some(worker) = self.worker.take() {
             self.executor.crash(worker);
         }
+        self.settle().unwrap_or_else(|error| panic!("the service stopped: {error}"));
+    }
+
+    /// Stops the service for some time, and starts it again. What was due meanwhile happens then.
+    pub fn stop_for(&mut self, time: Duration) {
+        if let Some(worker) = self.worker.take() {
+            self.executor.crash(worker);
+        }
+        self.clock.advance(time);
         self.settle().unwrap_or_else(|error| panic!("the service stopped: {error}"));
     }
 
@@ -185,6 +196,13 @@ impl TestDriver {
         found.into_iter().map(|(.., parked)| parked).collect()
     }
 
+    /// The timers that wait, in the order in which they are due.
+    pub fn timers(&self) -> Vec<Pending> {
+        let entries = reading::state(&*self.broker, &self.name, SHARD);
+        let pending = entries.iter().filter_map(timers::pending);
+        pending.map(|pending| pending.expect("written by the same build")).collect()
+    }
+
     /// What a handler keeps for a key.
     pub fn state(&self, handler: &str, key: &str) -> KeyState {
         let mut entries = reading::state(&*self.broker, &self.name, SHARD);
@@ -198,7 +216,7 @@ impl TestDriver {
     /// How many cells and map entries the service keeps in all.
     pub fn entries(&self) -> usize {
         let all = reading::state(&*self.broker, &self.name, SHARD);
-        all.iter().filter(|(key, _)| ScopeKey::parse(key).is_some_and(|place| !place.handler.is_empty())).count()
+        all.iter().filter(|(key, _)| ScopeKey::parse(key).is_some_and(|place| !is_own(place.handler))).count()
     }
 }
 

@@ -17,5 +17,6 @@ mod relay;
 mod schemas;
 mod stage;
 mod state;
+mod timers;
 mod units;
 mod work;

@@ -13,7 +13,7 @@ pub mod telemetry;
 
 pub use tidemill_core::{
     code, codec, context, envelopes, event, failure, handler, headers, internal, layer, letters, limits, outputs,
-    parking, partitioner, ports, publisher, record, relay, retry, service, state, time,
+    parking, partitioner, ports, publisher, record, relay, retry, service, state, time, timers,
 };
 pub use tidemill_embedded::{Local, Transaction};
 pub use tidemill_postgres as postgres;
@@ -49,6 +49,11 @@ struct Postgres;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/FAILURES.md")]
 struct Failures;
+
+/// The examples of the page on timers, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/TIMERS.md")]
+struct TimersPage;
 
 /// The examples of the page on outboxes, compiled.
 #[cfg(doctest)]

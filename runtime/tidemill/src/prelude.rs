@@ -9,7 +9,7 @@ pub use tidemill_core::context::Context;
 pub use tidemill_core::event::Event;
 pub use tidemill_core::handler::{Handler, HandlerError};
 pub use tidemill_core::layer::{AttemptError, Layer, Next};
-pub use tidemill_core::service::{Service, ServiceBuilder};
+pub use tidemill_core::service::{HandlerBuilder, Service, ServiceBuilder};
 pub use tidemill_core::state::{Cell, Map};
 pub use tidemill_macros::{Event, Typed};
 pub use tidemill_postgres::SqlContext;

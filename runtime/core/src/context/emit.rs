@@ -44,6 +44,28 @@ impl Context<'_> {
     }
 }
 
+/// What an event's headers say of where it comes from.
+pub(super) struct Lineage<'a> {
+    correlation: &'a [u8],
+    cause: &'a [u8],
+    trace: Option<&'a [u8]>,
+}
+
+impl<'a> Lineage<'a> {
+    /// Of an event that is caused by the one with the id `cause`. What begins with that one has its id in common.
+    pub(super) fn of(correlation: Option<&'a [u8]>, cause: &'a [u8], trace: Option<&'a [u8]>) -> Self {
+        Self { correlation: correlation.unwrap_or(cause), cause, trace }
+    }
+
+    pub(super) fn write(&self, block: &mut Vec<u8>) {
+        headers::write(block, headers::CORRELATION_ID, Some(self.correlation));
+        headers::write(block, headers::CAUSATION_ID, Some(self.cause));
+        if let Some(trace) = self.trace {
+            headers::write(block, headers::TRACE_PARENT, Some(trace));
+        }
+    }
+}
+
 impl Unit {
     /// The id of this unit's output number `index`.
     pub(crate) fn id(&mut self, index: u32) -> EventId {
@@ -119,11 +141,7 @@ impl Unit {
 
     /// Whether the topic takes a record as large as what was appended since the outputs had `before` bytes.
     pub(crate) fn check_size(&self, topic: u16, before: usize) -> Result<(), CodecError> {
-        let (size, largest) = (self.outputs.bytes() - before, self.home.env.output_topics[usize::from(topic)].largest);
-        if size <= largest {
-            return Ok(());
-        }
-        Err(CodecError(format!("it has {size} bytes, and its topic takes {largest}")))
+        self.home.env.fits(topic, self.outputs.bytes() - before)
     }
 
     fn emit<E: Event>(&mut self, event: &E) -> Result<(), HandlerError> {
@@ -152,17 +170,10 @@ impl Unit {
             own_id = self.own_id();
             own_id.as_bytes()
         };
-        let correlation = correlation.unwrap_or(cause);
-        let lineage = |block: &mut Vec<u8>| {
-            headers::write(block, headers::CORRELATION_ID, Some(correlation));
-            headers::write(block, headers::CAUSATION_ID, Some(cause));
-            if let Some(trace) = trace {
-                headers::write(block, headers::TRACE_PARENT, Some(trace));
-            }
-        };
+        let lineage = Lineage::of(correlation, cause, trace);
         let stamp = Stamp { id: &id, time: &env.time_text(self.now), key: key.as_deref() };
         let before = self.outputs.bytes();
-        let written = emitted.write(event, stamp, address, lineage, &mut self.outputs);
+        let written = emitted.write(event, stamp, address, |block| lineage.write(block), &mut self.outputs);
         written
             .and_then(|()| self.check_size(topic, before))
             .map_err(|error| HandlerError::permanent(format!("event {} cannot be written: {error}", E::NAME)))

@@ -2,6 +2,7 @@
 
 mod emit;
 mod entries;
+mod timers;
 
 use std::ops::Bound;
 

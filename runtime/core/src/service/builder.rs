@@ -4,118 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::code::{Code, Coded};
-use crate::codec::Codec;
 use crate::emitted::Emitted;
 use crate::event::Event;
 use crate::failure::Policies;
-use crate::handler::{Handler, Route, TypedRoute};
+use crate::handler::Handler;
 use crate::id::IdScope;
 use crate::internal;
 use crate::layer::Layer;
 use crate::letters::Compatibility;
 use crate::limits::{Limits, NAME_LIMIT};
 use crate::ports::Start;
+use crate::service::declared::{Declared, HandlerBuilder, Taken};
 use crate::service::{Input, Registered, RouteEntry, Service, Unknown};
-
-/// One event type that a handler takes: where it comes from and how it gets there.
-struct Taken {
-    topic: Arc<str>,
-    event: &'static str,
-    version: u32,
-    content_type: &'static str,
-    route: Result<Box<dyn Route>, Coded>,
-}
-
-/// A handler as declared, its type forgotten.
-struct Declared {
-    name: Arc<str>,
-    takes: Vec<Taken>,
-    in_order: bool,
-    inbox: bool,
-    timeout: Option<Duration>,
-    policies: Option<Policies>,
-    needs: Vec<Arc<str>>,
-    layers: Vec<Arc<dyn Layer>>,
-}
-
-/// Declares one handler of a service.
-pub struct HandlerBuilder<H> {
-    handler: Arc<H>,
-    declared: Declared,
-}
-
-impl<H: Send + Sync + 'static> HandlerBuilder<H> {
-    fn new(name: Arc<str>, handler: H) -> Self {
-        let declared = Declared {
-            name,
-            takes: Vec::new(),
-            in_order: false,
-            inbox: true,
-            timeout: None,
-            policies: None,
-            needs: Vec::new(),
-            layers: Vec::new(),
-        };
-        Self { handler: Arc::new(handler), declared }
-    }
-
-    /// The handler takes events of type `E` from the event's own topic.
-    pub fn on<E: Event>(self) -> Self
-    where
-        H: Handler<E>,
-    {
-        self.on_topic::<E>(E::TOPIC)
-    }
-
-    /// The handler takes events of type `E` from another topic than the event's own.
-    pub fn on_topic<E: Event>(mut self, topic: impl Into<Arc<str>>) -> Self
-    where
-        H: Handler<E>,
-    {
-        let route = TypedRoute::<E, H>::open(Arc::clone(&self.handler));
-        let (version, content_type) = (E::VERSION, E::Codec::CONTENT_TYPE);
-        self.declared.takes.push(Taken { topic: topic.into(), event: E::NAME, version, content_type, route });
-        self
-    }
-
-    /// Handles all records of a partition in input order, one after the other, instead of one lane for each key. Needed
-    /// only where outputs have to stand in the order of the inputs across keys.
-    pub fn in_order(mut self) -> Self {
-        self.declared.in_order = true;
-        self
-    }
-
-    /// Copies of an event, which have its id and stand at other positions, have their effects too.
-    pub fn without_inbox(mut self) -> Self {
-        self.declared.inbox = false;
-        self
-    }
-
-    /// How long one attempt may take; the service's own bound unless set.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.declared.timeout = Some(timeout);
-        self
-    }
-
-    /// What follows this handler's failures; what the service says unless set.
-    pub fn failures(mut self, policies: Policies) -> Self {
-        self.declared.policies = Some(policies);
-        self
-    }
-
-    /// The handler needs something from outside, such as a database or another service, and answers
-    /// [`HandlerError::unavailable`](crate::handler::HandlerError::unavailable) with this name when it is not there.
-    pub fn needs(mut self, dependency: impl Into<Arc<str>>) -> Self {
-        self.declared.needs.push(dependency.into());
-        self
-    }
-
-    /// Puts a layer around this handler, inside those of the service and those put before.
-    pub fn layer(mut self, layer: impl Layer) -> Self {
-        self.declared.layers.push(Arc::new(layer));
-        self
-    }
-}
 
 /// Declares a service. What contradicts itself is found by [`ServiceBuilder::build`].
 pub struct ServiceBuilder {
@@ -165,13 +65,14 @@ impl ServiceBuilder {
         handler: H,
         declare: impl FnOnce(HandlerBuilder<H>) -> HandlerBuilder<H>,
     ) -> Self {
-        self.handlers.push(declare(HandlerBuilder::new(name.into(), handler)).declared);
+        let builder = HandlerBuilder::new(name.into(), source(&self.name), handler);
+        self.handlers.push(declare(builder).declared);
         self
     }
 
     /// Handlers of this service may emit events of type `E`.
     pub fn emits<E: Event>(mut self) -> Self {
-        let opened = Emitted::open::<E>(&format!("/tidemill/{}", self.name));
+        let opened = Emitted::to_topic::<E>(&source(&self.name));
         self.emits.push(opened.map(|emitted| (emitted, Arc::from(E::TOPIC))));
         self
     }
@@ -244,12 +145,16 @@ impl ServiceBuilder {
             return Err(bad(format!("service {} has no handler", self.name)));
         }
         let (mut handlers, mut inputs) = (Vec::<Registered>::new(), Vec::<Input>::new());
+        let mut timers = Input::new(internal::timers(&self.name).into());
+        let mut scheduled = Vec::new();
         let mut dependencies = Vec::new();
         for mut declared in std::mem::take(&mut self.handlers) {
             check_name("handler", &declared.name)?;
             if handlers.iter().any(|known| known.name == declared.name) {
                 return Err(bad(format!("service {} has two handlers called {}", self.name, declared.name)));
             }
+            let own_timers = std::mem::take(&mut declared.timers);
+            take_timers(&mut timers, &mut scheduled, own_timers, handlers.len(), &declared.name)?;
             if declared.takes.is_empty() {
                 return Err(bad(format!("handler {} of service {} takes no event", declared.name, self.name)));
             }
@@ -273,7 +178,7 @@ impl ServiceBuilder {
         if inputs.iter().any(|input| input.topic == internal) {
             return Err(bad(format!("service {} cannot read {internal}, which is its own", self.name)));
         }
-        inputs.push(Input { topic: internal, routes: Vec::new(), unknown: Unknown::default() });
+        inputs.push(Input::new(internal));
         Ok(Service {
             unhandled: Registered {
                 ids: IdScope::of(&self.name, ""),
@@ -285,6 +190,8 @@ impl ServiceBuilder {
                 needs: Vec::new(),
                 layers: Vec::new(),
             },
+            timers,
+            scheduled,
             internal: inputs.len() - 1,
             name: self.name,
             handlers,
@@ -347,7 +254,7 @@ fn place_in(names: &mut Vec<Arc<str>>, name: &Arc<str>) -> usize {
 fn take_inputs(inputs: &mut Vec<Input>, takes: Vec<Taken>, handler: usize, name: &str) -> Result<(), Coded> {
     for taken in takes {
         let place = inputs.iter().position(|input| input.topic == taken.topic).unwrap_or_else(|| {
-            inputs.push(Input { topic: Arc::clone(&taken.topic), routes: Vec::new(), unknown: Unknown::default() });
+            inputs.push(Input::new(Arc::clone(&taken.topic)));
             inputs.len() - 1
         });
         let routes = &mut inputs[place].routes;
@@ -360,6 +267,26 @@ fn take_inputs(inputs: &mut Vec<Input>, takes: Vec<Taken>, handler: usize, name:
         }
         let Taken { event, version, content_type, route, .. } = taken;
         routes.push(RouteEntry { event, version, content_type, handler, route: route? });
+    }
+    Ok(())
+}
+
+/// Events that a handler may schedule: each is one handler's.
+fn take_timers(
+    timers: &mut Input,
+    scheduled: &mut Vec<Emitted>,
+    declared: Vec<(Taken, Result<Emitted, Coded>)>,
+    handler: usize,
+    name: &str,
+) -> Result<(), Coded> {
+    for (taken, emitted) in declared {
+        let Taken { event, version, content_type, route, .. } = taken;
+        if timers.routes.iter().any(|route| route.event == event) {
+            let message = format!("timers of {event} have two handlers, {name} is the second; use an event for each");
+            return Err(Coded::new(Code::BAD_SERVICE, message));
+        }
+        timers.routes.push(RouteEntry { event, version, content_type, handler, route: route? });
+        scheduled.push(emitted?);
     }
     Ok(())
 }
@@ -386,6 +313,11 @@ fn collect_outputs(opened: Vec<Result<(Emitted, Arc<str>), Coded>>, raw: Vec<Arc
         place_of(topic)?;
     }
     Ok((emits, topics.into()))
+}
+
+/// Who signs what a service emits.
+fn source(service: &str) -> String {
+    format!("/tidemill/{service}")
 }
 
 /// Names stand in topic names, state keys and file names, so they are kept plain.

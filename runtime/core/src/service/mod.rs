@@ -1,10 +1,13 @@
 //! Services: what the author declares, checked once and then only read.
 
 mod builder;
+mod declared;
 mod description;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::code::Coded;
 use crate::codec::CodecError;
@@ -22,7 +25,8 @@ use crate::ports::{Schemas, Start};
 use crate::record::{Position, Record};
 use crate::state::StateId;
 
-pub use builder::{HandlerBuilder, ServiceBuilder};
+pub use builder::ServiceBuilder;
+pub use declared::HandlerBuilder;
 pub use description::EventInfo;
 
 /// A set of handlers that consume as one group, with a stable name. Shared by all its workers.
@@ -37,6 +41,10 @@ pub struct Service {
     pub(crate) dependencies: Arc<[Arc<str>]>,
     /// What stands for a handler where a record has none.
     unhandled: Registered,
+    /// Which events handlers may schedule, and how they come back: as if from an input that is no topic.
+    pub(crate) timers: Input,
+    /// How those events are written.
+    pub(crate) scheduled: Vec<Emitted>,
     /// The place of the internal topic among the inputs.
     pub(crate) internal: usize,
     /// The place of the dead letters' topic among the output topics.
@@ -83,6 +91,13 @@ pub(crate) struct Input {
     pub(crate) unknown: Unknown,
 }
 
+impl Input {
+    /// An input of which nothing is taken yet.
+    fn new(topic: Arc<str>) -> Self {
+        Self { topic, routes: Vec::new(), unknown: Unknown::default() }
+    }
+}
+
 /// One event type of an input topic.
 pub(crate) struct RouteEntry {
     pub(crate) event: &'static str,
@@ -102,6 +117,8 @@ pub(crate) struct Way {
 impl Way {
     /// The place of the route of a record that no handler takes.
     pub(crate) const NONE: usize = usize::MAX;
+    /// The place of timers among the inputs.
+    pub(crate) const TIMERS: usize = usize::MAX - 1;
     /// Of a record that no handler takes.
     pub(crate) const NOWHERE: Self = Self { input: Self::NONE, route: Self::NONE };
 }
@@ -180,7 +197,7 @@ impl Service {
     /// The way of a record whose type header says `event`; a record without one is the topic's only event, where there is
     /// only one.
     pub(crate) fn way(&self, input: usize, event: Option<&[u8]>) -> Option<Way> {
-        let routes = &self.inputs[input].routes;
+        let routes = &self.input(input).routes;
         let route = match event {
             Some(event) => routes.iter().position(|route| route.event.as_bytes() == event)?,
             None if routes.len() == 1 => 0,
@@ -192,6 +209,7 @@ impl Service {
     /// The way of a record that came from this topic.
     pub(crate) fn way_from(&self, topic: &str, event: Option<&[u8]>) -> Way {
         let input = self.inputs.iter().position(|input| *input.topic == *topic);
+        let input = input.or_else(|| (*self.timers.topic == *topic).then_some(Way::TIMERS));
         input.and_then(|input| self.way(input, event)).unwrap_or(Way::NOWHERE)
     }
 
@@ -241,13 +259,30 @@ impl Service {
         }
     }
 
+    /// The lane of a key of a handler, if there is such a handler.
+    pub(crate) fn lane_of(&self, handler: &str, key: Bytes) -> Option<LaneId> {
+        let handler = self.place_of(handler)?;
+        let is_in_order = self.registered(handler).in_order;
+        Some(if is_in_order { LaneId::Partition(handler) } else { LaneId::Key(StateId { handler, key }) })
+    }
+
+    fn input(&self, input: usize) -> &Input {
+        if input == Way::TIMERS { &self.timers } else { &self.inputs[input] }
+    }
+
     pub(crate) fn route(&self, way: Way) -> &RouteEntry {
-        &self.inputs[way.input].routes[way.route]
+        &self.input(way.input).routes[way.route]
     }
 
     /// The same where a handler takes the record.
     pub(crate) fn routed(&self, way: Way) -> Option<&RouteEntry> {
         (way.route != Way::NONE).then(|| self.route(way))
+    }
+
+    /// How events of type `E` are written for a timer of a handler; `None` where it does not declare them.
+    pub(crate) fn scheduled<E: Event>(&self, handler: usize) -> Option<&Emitted> {
+        let is_its = self.timers.routes.iter().any(|route| route.event == E::NAME && route.handler == handler);
+        self.scheduled.iter().find(|emitted| is_its && emitted.is::<E>())
     }
 
     /// How events of type `E` are written, and the place of their topic.

@@ -7,14 +7,11 @@ use bytes::Bytes;
 
 use crate::gathered::Gathered;
 use crate::guard::Advice;
-use crate::headers::Headers;
 use crate::ports::Committing;
-use crate::record::{Record, TopicPartition};
-use crate::service::Way;
+use crate::record::TopicPartition;
 use crate::shard::{Shard, Trouble};
 use crate::source::Source;
-use crate::time::Timestamp;
-use crate::unit::{Made, Settles, Step, Unit, run};
+use crate::unit::{Step, Unit, run};
 
 impl Shard {
     /// Keeps the shard's mark, and the budget to what may begin. Tells whether anything happened.
@@ -102,11 +99,7 @@ impl Shard {
 
     /// Runs a unit of the runtime's own.
     fn run_own(&mut self, cx: &mut Context<'_>, gathered: &mut Gathered, step: Step) -> Result<(), Trouble> {
-        let record =
-            Record { offset: 0, timestamp: Timestamp::default(), key: None, value: None, headers: Headers::default() };
-        let origin = self.sources[0].partition.clone();
-        let made = Made { origin, settles: Settles::Nothing, record, way: Way::NOWHERE };
-        let unit = Unit::new(self.home.clone(), made);
+        let unit = Unit::of_runtime(self.home.clone(), self.sources[0].partition.clone());
         self.poll_once(cx, gathered, Box::pin(async move { Ok(run(unit, step).await) })).map(drop)
     }
 }

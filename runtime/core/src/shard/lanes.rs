@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 
 use futures_util::stream::Stream as _;
 
-use crate::code::Code;
+use crate::books::Books;
+use crate::code::{Code, Coded};
 use crate::gathered::Gathered;
 use crate::guard::Attempt;
 use crate::headers;
@@ -18,6 +19,7 @@ use crate::ports::Answer;
 use crate::service::Way;
 use crate::shard::incoming::{Waiting, step_of};
 use crate::shard::{Shard, Trouble, UnderWay};
+use crate::timers::When;
 use crate::unit::{Finished, Home, Made, Settles, Step, Unit, fetch, run};
 
 /// What a lane waits for in which something has to begin.
@@ -45,14 +47,22 @@ pub(super) enum Launched {
 
 /// What has to begin again later.
 pub(super) enum Back {
-    Waiting(Box<Waiting>),
+    Queued(Queued),
     Parked,
+}
+
+/// What waits in memory for its turn in a lane.
+pub(super) enum Queued {
+    /// A record that was taken.
+    Record(Box<Waiting>),
+    /// A timer that is due.
+    Timer(When),
 }
 
 /// What comes next in a lane.
 enum Next {
     Parked(Slot),
-    Record(Waiting),
+    Queued(Queued),
     Nothing,
 }
 
@@ -71,14 +81,14 @@ impl Shard {
         match lane {
             Some(lane) if self.lanes.queued(&lane).is_some() => {
                 self.sources[source].progress.take(offset);
-                self.lanes.push(&lane, waiting);
+                self.lanes.push(&lane, Queued::Record(Box::new(waiting)));
                 Ok(())
             }
             // What an operator wants may let a parked record begin.
             Some(lane) if !is_plain => {
                 self.sources[source].progress.take(offset);
                 self.lanes.occupy(lane.clone());
-                self.lanes.push(&lane, waiting);
+                self.lanes.push(&lane, Queued::Record(Box::new(waiting)));
                 self.advance(cx, gathered, &lane)
             }
             lane => {
@@ -116,13 +126,13 @@ impl Shard {
 
     fn put_back(&mut self, lane: LaneId, rest: Rest, back: Back) {
         match back {
-            Back::Waiting(waiting) => self.lanes.push_front(&lane, *waiting),
+            Back::Queued(queued) => self.lanes.push_front(&lane, queued),
             Back::Parked => self.home.books.borrow_mut().parking.set_head(&lane, &Waits::Behind),
         }
         self.rest(rest, lane);
     }
 
-    /// Begins in lanes that rested, and in those whose parked records are due.
+    /// Begins in lanes that rested, and in those whose parked records or timers are due.
     pub(super) fn wake_lanes(
         &mut self,
         cx: &mut Context<'_>,
@@ -131,7 +141,8 @@ impl Shard {
         in_flight: usize,
     ) -> Result<bool, Trouble> {
         let before = *budget;
-        if self.resting.is_empty() && self.home.books.borrow().parking.is_empty() {
+        let is_quiet = |books: &Books| books.parking.is_empty() && books.timers.is_empty();
+        if self.resting.is_empty() && is_quiet(&self.home.books.borrow()) {
             return Ok(false);
         }
         let now = self.home.env.clock.now();
@@ -163,15 +174,28 @@ impl Shard {
                 self.advance(cx, gathered, &lane)?;
             }
         }
+        while *budget > 0 && self.in_flight.len() < in_flight && !gathered.is_full() {
+            // By the time that units see: one that schedules a timer cannot see an earlier one than a timer that has fired.
+            let due = self.home.books.borrow_mut().timers.take_due(self.home.env.time());
+            let Some((when, lane)) = due else { break };
+            *budget -= 1;
+            self.fire(cx, gathered, when, &lane)?;
+        }
         Ok(*budget < before)
     }
 
     /// Whether there is room for the next record that rests for it. Less would let its handler fail again and again, for nothing.
     fn has_room_for_next(&self) -> bool {
         let next = self.resting.get(&Rest::Room).and_then(VecDeque::front);
-        let record = next.and_then(|lane| Some((lane, &self.lanes.first(lane)?.record)));
+        let queued = next.and_then(|lane| Some((lane, self.lanes.first(lane)?)));
         let parking = &self.home.books.borrow().parking;
-        record.is_none_or(|(lane, record)| parking.has_room(lane, record.size(), &self.home.env.service.limits))
+        queued.is_none_or(|(lane, queued)| {
+            let size = match queued {
+                Queued::Record(waiting) => waiting.record.size(),
+                Queued::Timer(_) => 0,
+            };
+            parking.has_room(lane, size, &self.home.env.service.limits)
+        })
     }
 
     /// Polls the units under way; those that end free their lane for the next. Tells whether any ended.
@@ -199,7 +223,12 @@ impl Shard {
     }
 
     /// Runs what comes next in a lane, which is occupied, until a unit has to wait, or the lane is free.
-    fn advance(&mut self, cx: &mut Context<'_>, gathered: &mut Gathered, lane: &LaneId) -> Result<(), Trouble> {
+    pub(super) fn advance(
+        &mut self,
+        cx: &mut Context<'_>,
+        gathered: &mut Gathered,
+        lane: &LaneId,
+    ) -> Result<(), Trouble> {
         loop {
             if gathered.is_full() {
                 self.rest(Rest::Later, lane.clone());
@@ -208,10 +237,11 @@ impl Shard {
             let launched = match self.next_in(lane) {
                 Next::Nothing => return Ok(()),
                 Next::Parked(slot) => self.launch_parked(cx, gathered, lane, slot)?,
-                Next::Record(waiting) => {
+                Next::Queued(Queued::Record(waiting)) => {
                     let queue = self.home.books.borrow().parking.holds(lane);
-                    self.launch(cx, gathered, waiting, queue)?
+                    self.launch(cx, gathered, *waiting, queue)?
                 }
+                Next::Queued(Queued::Timer(when)) => self.launch_timer(cx, gathered, lane, when)?,
             };
             match launched {
                 Launched::Ended => {}
@@ -229,12 +259,17 @@ impl Shard {
         if let Some(slot) = self.home.books.borrow_mut().parking.begin(lane) {
             return Next::Parked(slot);
         }
-        self.lanes.next(lane).map_or(Next::Nothing, Next::Record)
+        self.lanes.next(lane).map_or(Next::Nothing, Next::Queued)
     }
 
     /// What a unit has to wait for before it begins: that it is written down, where one may end the process, or what its handler
     /// needs.
-    fn has_to_rest(&mut self, handler: usize, is_handled: bool, attempt: impl FnOnce() -> Attempt) -> Option<Rest> {
+    pub(super) fn has_to_rest(
+        &mut self,
+        handler: usize,
+        is_handled: bool,
+        attempt: impl FnOnce() -> Attempt,
+    ) -> Option<Rest> {
         if !is_handled {
             return None;
         }
@@ -271,7 +306,7 @@ impl Shard {
         let is_handled = matches!(step, Step::Handle);
         let attempt = || Attempt::of(&partition.at(waiting.offset));
         if let Some(rest) = self.has_to_rest(handler, is_handled, attempt) {
-            return Ok(Launched::Rests(rest, Back::Waiting(Box::new(waiting))));
+            return Ok(Launched::Rests(rest, Back::Queued(Queued::Record(Box::new(waiting)))));
         }
         let settles = Settles::Record { source: partition, offset: waiting.offset, since };
         let made = Made { origin, settles, record: waiting.record, way: waiting.way };
@@ -318,22 +353,29 @@ impl Shard {
         let unit = *unit;
         match unit.settles {
             Settles::Parked(_) | Settles::Nothing => Back::Parked,
+            Settles::Timer { when, .. } => Back::Queued(Queued::Timer(when)),
             Settles::Record { source, offset, .. } => {
                 let place = self.sources.iter().position(|known| known.partition == source);
                 let source = place.expect("the unit came from here");
-                Back::Waiting(Box::new(Waiting { source, offset, way: unit.way, record: unit.record, command: None }))
+                let waiting = Waiting { source, offset, way: unit.way, record: unit.record, command: None };
+                Back::Queued(Queued::Record(Box::new(waiting)))
             }
         }
     }
 }
 
+/// What follows where something of the runtime's own cannot be read.
+pub(super) fn not_read(cause: Coded) -> Trouble {
+    match cause.code {
+        Code::FENCED => Trouble::Restart(Answer::Fenced(cause)),
+        Code::STATE_UNREADABLE | Code::HANDLER_GONE => Trouble::Stop(cause),
+        _ => Trouble::Restart(Answer::NotCommitted(cause)),
+    }
+}
+
 /// Reads a parked record and handles it.
 async fn parked(home: Home, lane: LaneId, slot: Slot) -> Result<Finished, Trouble> {
-    let parked = fetch(&home, &slot).await.map_err(|cause| match cause.code {
-        Code::FENCED => Trouble::Restart(Answer::Fenced(cause)),
-        Code::STATE_UNREADABLE => Trouble::Stop(cause),
-        _ => Trouble::Restart(Answer::NotCommitted(cause)),
-    })?;
+    let parked = fetch(&home, &slot).await.map_err(not_read)?;
     let (record, origin) = (parked.record(), parked.origin());
     let way: Way = home.env.service.way_from(&origin.topic, record.headers.get(headers::TYPE));
     let step = step_of(&home.env, way, &origin, &record);

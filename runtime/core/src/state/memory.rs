@@ -8,6 +8,7 @@ use hashbrown::HashTable;
 use crate::planted::{Bug, is_planted};
 use crate::ports::{Change, KeyRange};
 use crate::state::{Ordered, own, runtime_id, state_key};
+use crate::timers;
 
 /// Roughly what an entry costs beside its bytes: its place, the handles and counters of its byte strings, and its share of
 /// what its key costs, which most entries have to themselves.
@@ -244,7 +245,12 @@ impl Memory {
 
     /// Drops clean values of the runtime's own: they are written often and hardly ever read, and take no room from what handlers read.
     fn drop_own(&mut self) {
-        let Some(place) = self.states.place(&runtime_id(Bytes::new())) else { return };
+        self.drop_clean(&runtime_id(Bytes::new()));
+        self.drop_clean(&timers::all());
+    }
+
+    fn drop_clean(&mut self, id: &StateId) {
+        let Some(place) = self.states.place(id) else { return };
         let (durable, state) = (self.durable, &mut self.states.kept[place]);
         let clean = state.entries.iter().filter(|(_, held)| held.commit <= durable);
         let bytes: usize = clean.map(|(suffix, held)| cost(suffix, held.value.as_ref())).sum();

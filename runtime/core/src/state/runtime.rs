@@ -3,12 +3,35 @@
 use bytes::Bytes;
 
 use crate::ports::KeyRange;
-use crate::state::{Scope, StateId, cell_suffix, map_suffix};
+use crate::state::{Scope, StateId, cell_suffix, map_suffix, state_key};
 
 /// The place of the runtime among the handlers of a service.
 pub(crate) const RUNTIME: usize = usize::MAX;
 /// The name that its state stands under.
 pub(crate) const RUNTIME_NAME: &str = "";
+/// The place of timers among the handlers of a service. They are apart from the rest of the runtime's own, which is read as a whole.
+pub(crate) const TIMERS: usize = usize::MAX - 2;
+/// The name that they stand under, which no handler can have.
+pub(crate) const TIMERS_NAME: &str = "~timers";
+
+/// The name under which the runtime's own state of such a place stands.
+pub(crate) fn own_name(place: usize) -> Option<&'static str> {
+    match place {
+        RUNTIME => Some(RUNTIME_NAME),
+        TIMERS => Some(TIMERS_NAME),
+        _ => None,
+    }
+}
+
+/// The full state key of an entry of the runtime's own.
+pub(crate) fn own_key(id: &StateId, suffix: &[u8]) -> Bytes {
+    state_key(own_name(id.handler).expect("the runtime's own"), &id.key, suffix)
+}
+
+/// Whether state of this name is the runtime's own, and no handler's.
+pub fn is_own(name: &str) -> bool {
+    name == RUNTIME_NAME || name == TIMERS_NAME
+}
 
 /// Whose state it is: a lane's, or the shard's, whose key is empty.
 pub(crate) fn runtime_id(key: Bytes) -> StateId {

@@ -1,7 +1,10 @@
 //! What operators want of a shard's parked records and dead letters, and the runtime's own state as it is at this moment.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
+use crate::books::timers_of;
 use crate::code::{Code, Coded};
 use crate::id::EventId;
 use crate::inbox;
@@ -9,22 +12,22 @@ use crate::internal::{Became, Command, Operation, Wish};
 use crate::parking::{Parked, Redriven, Slot, Waits};
 use crate::ports::{Committing, UnitTransaction};
 use crate::record::Position;
-use crate::state::runtime_id;
+use crate::state::{StateId, own_key, runtime_id};
+use crate::timers::{self, Page, Timer, When};
 use crate::unit::{Home, Unit};
 
 /// An entry of the runtime's own state, as it is at this moment. Where units commit by themselves, their transaction reads it.
-async fn kept(
+pub(crate) async fn kept(
     home: &Home,
     transaction: Option<&mut Box<dyn UnitTransaction>>,
-    lane: &Bytes,
+    id: &StateId,
     suffix: Bytes,
 ) -> Result<Option<Bytes>, Coded> {
-    let key = Unit::kept_key(lane, &suffix);
+    let key = own_key(id, &suffix);
     if let Some(transaction) = transaction {
         return transaction.get(&key).await;
     }
-    let id = runtime_id(lane.clone());
-    if let Some(found) = home.memory.borrow_mut().get(&id, &suffix) {
+    if let Some(found) = home.memory.borrow_mut().get(id, &suffix) {
         return Ok(found.cloned());
     }
     match &home.env.commits {
@@ -37,7 +40,7 @@ async fn kept(
 pub(super) async fn any_holds(home: &Home, pages: &[Bytes], event: u128) -> Result<bool, Coded> {
     let mut transaction = begin(home).await?;
     for page in pages {
-        let found = kept(home, transaction.as_mut(), &Bytes::new(), page.clone()).await?;
+        let found = kept(home, transaction.as_mut(), &runtime_id(Bytes::new()), page.clone()).await?;
         if found.is_some_and(|page| inbox::holds(&page, event)) {
             return Ok(true);
         }
@@ -59,8 +62,39 @@ pub(crate) async fn fetch(home: &Home, slot: &Slot) -> Result<Parked, Coded> {
     read(home, transaction.as_mut(), slot).await
 }
 
+/// A timer that is due, if it was not cancelled meanwhile.
+pub(crate) async fn fetch_timer(home: &Home, when: When) -> Result<Option<Timer>, Coded> {
+    let mut transaction = begin(home).await?;
+    let found = kept(home, transaction.as_mut(), &timers::all(), when.suffix()).await?;
+    let read = |found: Bytes| {
+        Timer::read(&found).map_err(|_| {
+            let message = format!("the timer that is due at {} in shard {} cannot be read", when.due, home.shard);
+            Coded::new(Code::STATE_UNREADABLE, message)
+        })
+    };
+    found.map(read).transpose()
+}
+
+/// The next timers behind one, as they are at this moment.
+pub(crate) async fn next_timers(home: &Home, behind: When) -> Result<Page, Coded> {
+    let (range, page) = (timers::range_behind(Some(behind)), home.env.service.limits.timers);
+    let (committed, newer) = match (begin(home).await?, &home.env.commits) {
+        (Some(mut transaction), _) => (transaction.scan(&range, page).await?, Vec::new()),
+        (None, Committing::Batch(commits)) => {
+            let newer = home.memory.borrow().range(&timers::all(), &timers::suffixes_behind(behind));
+            // Each newer one can hide at most one that is committed.
+            (commits.scan(home.shard, &range, page + newer.len())?, newer)
+        }
+        (None, Committing::Unit(_)) => unreachable!("units that commit have a transaction"),
+    };
+    let mut entries: BTreeMap<_, _> = committed.into_iter().map(|(key, value)| (key, Some(value))).collect();
+    entries.extend(newer.into_iter().map(|(suffix, value)| (own_key(&timers::all(), &suffix), value)));
+    let entries = entries.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    timers_of(&home.env.service, &entries.take(page).collect::<Vec<_>>())
+}
+
 async fn read(home: &Home, transaction: Option<&mut Box<dyn UnitTransaction>>, slot: &Slot) -> Result<Parked, Coded> {
-    let found = kept(home, transaction, &slot.lane, slot.suffix()).await?.ok_or_else(|| {
+    let found = kept(home, transaction, &runtime_id(slot.lane.clone()), slot.suffix()).await?.ok_or_else(|| {
         // Only an owner removes it, and this one did not: there is another, and the log will say so.
         let message = format!("parked record {} of shard {} is not there any more", slot.number, home.shard);
         Coded::new(Code::FENCED, message)

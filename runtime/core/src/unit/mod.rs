@@ -14,6 +14,7 @@ use bytes::Bytes;
 use crate::books::{Books, Entered};
 use crate::code::Coded;
 use crate::handler::{Failure, HandlerError};
+use crate::headers::Headers;
 use crate::id::{EventId, IdBase};
 use crate::inbox::Chore;
 use crate::internal::Command;
@@ -24,11 +25,12 @@ use crate::planted::{Bug, is_planted};
 use crate::ports::{Answer, Disposition, Generation, UnitTransaction};
 use crate::record::{Position, Record, TopicPartition};
 use crate::service::{Registered, Way};
-use crate::state::{Memory, Ordered, RUNTIME_NAME, StateId, runtime_id, state_key};
+use crate::state::{Memory, Ordered, StateId, runtime_id, state_key};
 use crate::time::Timestamp;
+use crate::timers::{self, When};
 use crate::worker::Env;
 
-pub(crate) use command::fetch;
+pub(crate) use command::{fetch, fetch_timer, kept, next_timers};
 pub(crate) use run::run;
 
 /// What a unit needs to know of the shard it runs in.
@@ -48,6 +50,12 @@ pub(crate) enum Settles {
     Record { source: TopicPartition, offset: u64, since: u64 },
     /// The first parked record of a lane.
     Parked(Slot),
+    /// A timer that fired.
+    Timer {
+        when: When,
+        /// Its name among the timers of its handler and key.
+        name: String,
+    },
     /// None: it is the runtime's own.
     Nothing,
 }
@@ -71,8 +79,12 @@ pub(crate) enum Step {
     Chore(Chore),
 }
 
-/// An entry of the runtime's own state: whose it is (a lane, or nobody's), what names it, and its new value.
-pub(crate) type Kept = (Bytes, Bytes, Option<Bytes>);
+/// An entry of the runtime's own state: whose it is, what names it, and its new value.
+pub(crate) struct Kept {
+    pub(crate) id: StateId,
+    pub(crate) suffix: Bytes,
+    pub(crate) value: Option<Bytes>,
+}
 
 /// One record on its way through its handler, and what the present attempt did so far.
 pub(crate) struct Unit {
@@ -109,6 +121,8 @@ pub(crate) struct Unit {
     pub(crate) id_base: Option<IdBase>,
     /// How many random numbers the attempt drew.
     pub(crate) draws: u64,
+    /// How many timers it scheduled.
+    pub(crate) timers: u32,
     /// What went wrong in a call that does not answer with an error, such as an emission. The attempt cannot succeed.
     pub(crate) fault: Option<HandlerError>,
     pub(crate) transaction: Option<Box<dyn UnitTransaction>>,
@@ -172,9 +186,17 @@ impl Unit {
             entered: Vec::new(),
             id_base: None,
             draws: 0,
+            timers: 0,
             fault: None,
             transaction: None,
         })
+    }
+
+    /// A unit of the runtime's own, which is about no record.
+    pub(crate) fn of_runtime(home: Home, origin: TopicPartition) -> Box<Self> {
+        let record =
+            Record { offset: 0, timestamp: Timestamp::default(), key: None, value: None, headers: Headers::default() };
+        Self::new(home, Made { origin, settles: Settles::Nothing, record, way: Way::NOWHERE })
     }
 
     pub(crate) fn registered(&self) -> &Registered {
@@ -210,7 +232,12 @@ impl Unit {
     fn begin(&mut self) {
         self.attempt += 1;
         self.now = self.home.env.time();
+        if matches!(self.settles, Settles::Timer { .. }) {
+            // The clock may have been set back since.
+            self.now = self.now.max(self.record.timestamp);
+        }
         self.draws = 0;
+        self.timers = 0;
         self.fault = None;
         self.forget();
     }
@@ -224,6 +251,20 @@ impl Unit {
         self.kept.clear();
         self.once = None;
         self.entered.clear();
+        self.fire();
+    }
+
+    /// Whatever becomes of the unit: a timer that has fired is there no more.
+    fn fire(&mut self) {
+        let Settles::Timer { when, name } = &self.settles else { return };
+        let (when, name) = (*when, timers::name_suffix(name));
+        let key = self.record.key.clone().unwrap_or_default();
+        let owner = timers::owner(&self.registered().name, &key);
+        if !is_planted(Bug::TimerStays) {
+            self.keep(timers::all(), when.suffix(), None);
+        }
+        self.keep(owner, name, None);
+        self.entered.push(Entered::Fired);
     }
 
     /// Takes the unit's effects over into the shard's memory, where commits are made of many units.
@@ -232,14 +273,22 @@ impl Unit {
         if let Some(state) = &self.state {
             memory.write(state, std::mem::take(&mut self.writes));
         }
-        for (key, suffix, value) in self.kept.drain(..) {
-            memory.write(&runtime_id(key), std::iter::once((suffix, value)).collect());
+        for Kept { id, suffix, value } in self.kept.drain(..) {
+            memory.write(&id, std::iter::once((suffix, value)).collect());
         }
         outputs.append(&mut self.outputs);
     }
 
-    /// The full state key of an entry of the runtime's own.
-    fn kept_key(lane: &[u8], suffix: &[u8]) -> Bytes {
-        state_key(RUNTIME_NAME, lane, suffix)
+    /// Writes or removes an entry of the runtime's own, once.
+    pub(crate) fn keep(&mut self, id: StateId, suffix: Bytes, value: Option<Bytes>) {
+        match self.kept.iter_mut().find(|kept| kept.id == id && kept.suffix == suffix) {
+            Some(kept) => kept.value = value,
+            None => self.kept.push(Kept { id, suffix, value }),
+        }
+    }
+
+    /// The same of nobody's lane.
+    fn keep_own(&mut self, suffix: Bytes, value: Option<Bytes>) {
+        self.keep(runtime_id(Bytes::new()), suffix, value);
     }
 }

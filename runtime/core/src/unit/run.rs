@@ -15,10 +15,11 @@ use crate::layer::{AttemptError, Layer, Next};
 use crate::parking::full;
 use crate::ports::{Answer, Change, Committing, Disposition, Done, Retrying, UnitEffects};
 use crate::retry::COMMIT_RETRY;
+use crate::state::{own_key, runtime_id};
 use crate::unit::guarded::{Ended, Guarded};
 use crate::unit::judge::{End, Verdict, judge, judge_for_good};
 use crate::unit::settle::{Act, conclude, has_room, is_copy, is_refused, settle, suppress};
-use crate::unit::{Finished, Outcome, Settles, Step, Unit};
+use crate::unit::{Finished, Kept, Outcome, Settles, Step, Unit};
 use crate::worker::Env;
 
 /// Runs a unit to its end.
@@ -186,13 +187,13 @@ pub(super) async fn commit(unit: &mut Unit) -> Answer {
         .filter_map(|(suffix, value)| Some(Change { key: unit.state_key(&suffix)?, value }))
         .collect();
     let kept = unit.kept.drain(..);
-    changes.extend(kept.map(|(lane, suffix, value)| Change { key: Unit::kept_key(&lane, &suffix), value }));
+    changes.extend(kept.map(|Kept { id, suffix, value }| Change { key: own_key(&id, &suffix), value }));
     let outputs = std::mem::replace(&mut unit.outputs, unit.home.env.outputs());
     let done = match &unit.settles {
         Settles::Record { source, offset, since } => Some(Done { position: source.at(*offset), since: *since }),
-        Settles::Parked(_) | Settles::Nothing => None,
+        Settles::Parked(_) | Settles::Timer { .. } | Settles::Nothing => None,
     };
-    let once = unit.once.take().map(|suffix| Unit::kept_key(&[], &suffix));
+    let once = unit.once.take().map(|suffix| own_key(&runtime_id(Bytes::new()), &suffix));
     transaction.commit(UnitEffects { done, changes, once, outputs }).await
 }
 

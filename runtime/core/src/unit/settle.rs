@@ -20,11 +20,12 @@ use crate::parking::{Parked, Past, Redriven, Slot, Waits, lane_key};
 use crate::planted::{Bug, is_planted};
 use crate::ports::{Answer, Disposition};
 use crate::retry::COMMIT_RETRY;
+use crate::state::runtime_id;
 use crate::time::Timestamp;
 use crate::unit::command::{any_holds, obey};
 use crate::unit::judge::Failed;
 use crate::unit::run::{commit, open, refused};
-use crate::unit::{Outcome, Settles, Unit};
+use crate::unit::{Kept, Outcome, Settles, Unit};
 
 /// What is to be done with a record.
 pub(super) enum Act {
@@ -153,7 +154,7 @@ async fn enact(unit: &mut Unit, act: &Act) -> Result<(), Trouble> {
             Ok(())
         }
         Act::Mark(mark) => {
-            unit.kept.push((Bytes::new(), guard_suffix(), mark.clone()));
+            unit.keep_own(guard_suffix(), mark.clone());
             Ok(())
         }
         Act::Copy => {
@@ -162,8 +163,12 @@ async fn enact(unit: &mut Unit, act: &Act) -> Result<(), Trouble> {
             Ok(())
         }
         Act::Chore(Chore { entries, done }) => {
-            let entry = |(suffix, value): &(Bytes, Option<Bytes>)| (Bytes::new(), suffix.clone(), value.clone());
-            unit.kept.extend(entries.iter().map(entry));
+            let own = |(suffix, value): &(Bytes, Option<Bytes>)| Kept {
+                id: runtime_id(Bytes::new()),
+                suffix: suffix.clone(),
+                value: value.clone(),
+            };
+            unit.kept.extend(entries.iter().map(own));
             unit.entered.push(Entered::Kept(done.clone()));
             Ok(())
         }
@@ -181,7 +186,8 @@ pub(super) fn is_refused(unit: &Unit) -> bool {
 
 /// Whether the unit's event had its effects already. What is redriven has a letter that is open, and so it had none.
 pub(super) async fn is_copy(unit: &mut Unit) -> Result<bool, Coded> {
-    if !unit.registered().inbox || is_planted(Bug::InboxForgotten) {
+    let is_timer = matches!(unit.settles, Settles::Timer { .. });
+    if is_timer || !unit.registered().inbox || is_planted(Bug::InboxForgotten) {
         return Ok(false);
     }
     unit.event = unit.event();
@@ -209,7 +215,7 @@ pub(super) fn conclude(unit: &mut Unit) {
         let (topic, offset) = (&unit.origin.topic, unit.record.offset);
         let (suffix, value) = unit.home.books.borrow().inbox.single(event, topic, offset, unit.now);
         unit.once = Some(suffix.clone());
-        unit.kept.push((Bytes::new(), suffix, Some(value)));
+        unit.keep_own(suffix, Some(value));
     }
     if unit.home.books.borrow().letters.is_empty() {
         return;
@@ -264,7 +270,7 @@ impl Unit {
         let (waits, bytes) = (parked.waits.clone(), parked.to_bytes());
         let number = self.home.books.borrow_mut().parking.number();
         let slot = Slot { lane: lane_key(&lane, &parked.handler), number, bytes: bytes.len() };
-        self.kept.push((slot.lane.clone(), slot.suffix(), Some(bytes)));
+        self.keep(runtime_id(slot.lane.clone()), slot.suffix(), Some(bytes));
         self.entered.push(Entered::Parked { lane, slot, waits });
     }
 
@@ -272,7 +278,7 @@ impl Unit {
     fn put(&mut self, waits: Waits, past: Past) {
         let parked = Parked { waits, past: Some(past), ..self.parked() };
         match self.settles.clone() {
-            Settles::Record { .. } | Settles::Nothing => self.put_last(&parked),
+            Settles::Record { .. } | Settles::Timer { .. } | Settles::Nothing => self.put_last(&parked),
             Settles::Parked(slot) => self.put_head(&slot, &parked),
         }
     }
@@ -282,7 +288,7 @@ impl Unit {
         let bytes = parked.to_bytes();
         let (lane, waits) = (self.lane(), parked.waits.clone());
         self.entered.push(Entered::Head { lane, bytes: bytes.len(), waits });
-        self.kept.push((slot.lane.clone(), slot.suffix(), Some(bytes)));
+        self.keep(runtime_id(slot.lane.clone()), slot.suffix(), Some(bytes));
     }
 
     /// The unit's event had its effects by another unit, which was under way at the same time: it has none.
@@ -300,7 +306,7 @@ impl Unit {
         let handler = Arc::clone(&self.registered().name);
         let count = self.home.books.borrow().copies.one_more(&handler);
         let (suffix, value) = copies_entry(&handler, count);
-        self.kept.push((Bytes::new(), suffix, Some(value)));
+        self.keep_own(suffix, Some(value));
         self.entered.push(Entered::Copied { handler, count });
     }
 
@@ -315,14 +321,14 @@ impl Unit {
     pub(super) fn remove(&mut self, slot: &Slot) {
         let (lane, number) = (self.lane(), slot.number);
         if !is_planted(Bug::ParkedStays) {
-            self.kept.push((slot.lane.clone(), slot.suffix(), None));
+            self.keep(runtime_id(slot.lane.clone()), slot.suffix(), None);
         }
         self.entered.push(Entered::Gone { lane, number });
     }
 
     /// A letter is open no more.
     pub(super) fn close(&mut self, id: EventId) {
-        self.kept.push((Bytes::new(), letter_suffix(id), None));
+        self.keep_own(letter_suffix(id), None);
         self.entered.push(Entered::Closed { id });
     }
 
@@ -358,7 +364,7 @@ impl Unit {
         history.push(format!("{at} {} {} {}", cause.code, cause.fingerprint, cause.message));
         history.drain(..history.len().saturating_sub(MOST_ROUNDS));
         let open = Open { round: number, handler, since: self.now.as_millis(), history };
-        self.kept.push((Bytes::new(), letter_suffix(id), Some(open.to_bytes())));
+        self.keep_own(letter_suffix(id), Some(open.to_bytes()));
         self.entered.push(Entered::Opened { id, open });
         if let Some(Redriven { order, letter, .. }) = self.redriven.take() {
             let operation = Operation::of(&order, "redrive", Became::FailedAgain, self.now);

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::code::{Code, Coded};
+use crate::codec::CodecError;
 use crate::failure::Dependencies;
 use crate::outputs::Outputs;
 use crate::ports::{Blocking, Clock, Committing, Heartbeat, Observer, Random, Schemas, Topics};
@@ -180,6 +181,15 @@ impl Env {
         if spare.len() < SPARE_OUTPUTS {
             spare.push(outputs);
         }
+    }
+
+    /// Whether an output topic takes a record of so many bytes.
+    pub(crate) fn fits(&self, topic: u16, size: usize) -> Result<(), CodecError> {
+        let largest = self.output_topics[usize::from(topic)].largest;
+        if size <= largest {
+            return Ok(());
+        }
+        Err(CodecError(format!("it has {size} bytes, and its topic takes {largest}")))
     }
 
     /// A state value in its stored form.

@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -34,6 +35,9 @@ pub(crate) use env::{Condemned, Env};
 const TAKE_BUDGET: usize = 256;
 /// Turns without a pause before the thread's other tasks have theirs.
 const TURNS_BEFORE_YIELD: usize = 16;
+
+/// How long a worker sleeps without looking at the clock again, which may have been set meanwhile.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
 /// What was left when a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -141,6 +145,7 @@ impl Worker {
         // What was parked and is handled is not done before that is durable.
         let is_open = !self.committer.is_idle() || self.shards.values().any(Shard::is_dirty);
         self.env.heartbeat.set_waiting(self.shards.len() as u64, waiting as u64 + u64::from(is_open));
+        self.env.heartbeat.set_timers(self.shards.values().any(Shard::has_timers));
         let gone = self.ownership.is_empty() && self.committer.is_idle();
         Ok(match self.ending.clone().filter(|_| gone) {
             Some(reason) => Turn::Gone(reason),
@@ -239,7 +244,8 @@ impl Worker {
             return false;
         };
         if self.alarm.as_ref().is_none_or(|(armed, _)| *armed != due) {
-            self.alarm = Some((due, self.env.clock.sleep(due.since(self.env.clock.now()))));
+            let sleep = due.since(self.env.clock.now()).min(LONGEST_SLEEP);
+            self.alarm = Some((due, self.env.clock.sleep(sleep)));
         }
         let (_, sleep) = self.alarm.as_mut().expect("armed above");
         let rang = sleep.as_mut().poll(cx).is_ready();

@@ -129,7 +129,6 @@ fn what_is_missing_or_unknown_is_named() {
         ("", "an event needs `#[event(name = \"domain.event\", version = 1, topic = \"…\", key = field)]`", "A"),
         (r#"#[event(version = 1, topic = "t")]"#, "`name = \"domain.event\"` is missing", "#"),
         (r#"#[event(name = "a.b", topic = "t")]"#, "`version = 1` is missing", "#"),
-        (r#"#[event(name = "a.b", version = 1)]"#, "`topic = \"…\"` is missing", "#"),
         (
             r#"#[event(name = "a.b", version = 1, topic = "t", kee = x)]"#,
             "unknown; an event has `name`, `version`, `topic`, `key`, `id` and `codec`",

@@ -8,6 +8,7 @@ mod ends;
 mod fates;
 mod parked;
 mod progress;
+mod timers;
 
 use std::fmt;
 

@@ -13,6 +13,7 @@ use tidemill_core::ports::Broker;
 use tidemill_core::publisher::Publisher;
 use tidemill_core::service::Service;
 use tidemill_core::state::runtime_range;
+use tidemill_core::timers;
 use tidemill_core::worker::Left;
 use tidemill_embedded::{Embedded, Settings};
 
@@ -339,12 +340,15 @@ impl<'s> World<'s> {
         }
     }
 
-    /// Whether anything is parked that will be handled without an operator.
+    /// Whether anything is parked that will be handled without an operator, or a timer waits.
     fn has_waiting(&self, service: &Service) -> bool {
         (0..self.setup.partitions).any(|shard| {
-            let read = at_once(self.broker.state(service.name(), shard, &runtime_range(), usize::MAX));
-            let entries = read.expect("`memory:` can be read");
-            !waiting(entries.iter().map(|(key, value)| (key, value))).is_empty()
+            let read = |range, most| {
+                let read = at_once(self.broker.state(service.name(), shard, &range, most));
+                read.expect("`memory:` can be read")
+            };
+            let entries = read(runtime_range(), usize::MAX);
+            !waiting(entries.iter().map(|(key, value)| (key, value))).is_empty() || !read(timers::range(), 1).is_empty()
         })
     }
 

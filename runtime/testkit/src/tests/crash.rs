@@ -144,6 +144,13 @@ fn waiting_handlers_survive() {
 }
 
 #[test]
+fn timers_survive() {
+    let winds = |place: usize| [4, 0, 30, 1][place % 4];
+    let tasks = tasks(12, &["a", "b", "a", "d"], |place| Task { winds: winds(place), emits: 1, ..Task::default() });
+    Workload { tasks, in_order: false, plans: vec![slow(true), Plan::now(Ruling::Commit), slow(false)] }.sweep();
+}
+
+#[test]
 fn retries_survive() {
     let fails = |place: usize| u32::from(place % 3 == 1);
     let tasks = tasks(10, &["a", "b"], |place| Task { fails: fails(place), emits: 1, wait: 2, ..Task::default() });

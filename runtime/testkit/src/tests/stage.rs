@@ -20,9 +20,10 @@ use tidemill_core::ports::{Broker, Clock, Schemas};
 use tidemill_core::record::{Record, TopicPartition};
 use tidemill_core::service::{HandlerBuilder, Service, ServiceBuilder};
 use tidemill_core::state::{Cell, ScopeKey, decode};
+use tidemill_core::timers;
 use tidemill_core::worker::{Left, Ports};
 
-use super::work::{COUNT, HISTORY, Note, Other, Outcome, Task, Work};
+use super::work::{COUNT, HISTORY, Note, Other, Outcome, Ring, Task, Work};
 use crate::fakes::{Executor, Recorder, Scripted, Shape, Switch, VirtualClock, ports, work};
 
 /// The service's name, and its group's.
@@ -72,7 +73,7 @@ impl Stage {
         declare: impl FnOnce(HandlerBuilder<Work>) -> HandlerBuilder<Work>,
     ) -> Self {
         Self::build(shape, partitions, |builder, work| {
-            builder.limits(limits).handler("worker", work, |handler| declare(handler.on::<Task>()))
+            builder.limits(limits).handler("worker", work, |handler| declare(handler.on::<Task>().on_timer::<Ring>()))
         })
     }
 
@@ -166,7 +167,18 @@ impl Stage {
     pub(crate) fn behind(&self) -> u64 {
         let topics: Vec<Arc<str>> = self.service.input_topics().cloned().collect();
         let lag = self.broker.lag(GROUP, &topics).now_or_never().expect("the fake never waits");
-        lag.expect("the topics are there").iter().map(|lag| lag.records).sum()
+        let records: u64 = lag.expect("the topics are there").iter().map(|lag| lag.records).sum();
+        records + self.timers().len() as u64
+    }
+
+    /// The timers that wait, as they are durable, in the order in which they are due.
+    pub(crate) fn timers(&self) -> Vec<timers::Pending> {
+        let shards = self.broker.shards(GROUP).now_or_never().expect("the fake never waits").expect("it is there");
+        let entries = (0..shards).flat_map(|shard| self.broker.states(GROUP, shard));
+        let found = entries.filter_map(|entry| timers::pending(&entry)).collect::<Result<Vec<_>, _>>();
+        let mut found = found.expect("written by the same build");
+        found.sort_by_key(|pending| pending.due);
+        found
     }
 
     /// Runs until everything is done, then stops the workers.

@@ -32,6 +32,8 @@ pub(crate) struct Task {
     pub(crate) fails: u32,
     /// How it fails.
     pub(crate) how: How,
+    /// After how many milliseconds a timer of it rings; 0: none does.
+    pub(crate) winds: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +90,12 @@ pub(crate) struct Stray;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Other(pub(crate) Task);
 
+/// What a timer of a task says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ring(pub(crate) u64);
+
 events! {
+    Ring, "test.ring", "";
     Task, "test.task", IN;
     Other, "test.other", "others";
     Stray, "test.stray", "strays";
@@ -108,6 +115,8 @@ impl Event for Outcome {
 pub(crate) const COUNT: Cell<u64> = Cell::named("count");
 pub(crate) const HISTORY: Cell<Vec<u64>> = Cell::named("history");
 pub(crate) const KEPT: Map<u64, u64> = Map::named("kept");
+/// How often the timer of each task rang.
+pub(crate) const RANG: Map<u64, u64> = Map::named("rang");
 
 /// What the handler saw: each attempt's begin and, unless it was dropped, its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,6 +191,10 @@ impl Work {
                 cx.map(KEPT).remove(&kept[0].0);
             }
         }
+        if task.winds > 0 {
+            let name = format!("ring-{}", task.n);
+            cx.schedule(&name, Duration::from_millis(task.winds), Ring(task.n)).await?;
+        }
         for index in 0..task.emits {
             let draw = cx.random();
             cx.emit(Outcome { key: key.clone(), n: task.n, count: count + 1, index, draw });
@@ -202,6 +215,15 @@ impl Work {
 impl Handler<Task> for Work {
     async fn handle(&self, task: &Task, cx: &mut Context<'_>) -> Result<(), HandlerError> {
         self.work(task, cx).await
+    }
+}
+
+#[async_trait(?Send)]
+impl Handler<Ring> for Work {
+    async fn handle(&self, Ring(n): &Ring, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+        let times = cx.map(RANG).get(n).await?.unwrap_or(0) + 1;
+        cx.map(RANG).insert(n, &times);
+        Ok(())
     }
 }
 

@@ -44,6 +44,7 @@ impl<'a> From<EventInfo<'a>> for Declared<'a> {
 struct Bounds {
     in_flight: usize,
     lane_queue: usize,
+    timers: usize,
     read_ahead_bytes: usize,
     undone: usize,
     commit_bytes: usize,
@@ -58,6 +59,7 @@ impl From<&Limits> for Bounds {
         Self {
             in_flight: limits.in_flight,
             lane_queue: limits.lane_queue,
+            timers: limits.timers,
             read_ahead_bytes: limits.read_ahead,
             undone: limits.undone,
             commit_bytes: limits.commit_bytes,
@@ -75,6 +77,7 @@ impl Bounds {
         vec![
             row("in_flight", self.in_flight.to_string()),
             row("lane_queue", self.lane_queue.to_string()),
+            row("timers", self.timers.to_string()),
             row("read_ahead", format!("{}B", self.read_ahead_bytes)),
             row("undone", self.undone.to_string()),
             row("commit_bytes", format!("{}B", self.commit_bytes)),

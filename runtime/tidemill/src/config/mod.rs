@@ -186,6 +186,7 @@ impl Configuration {
         Limits {
             in_flight: number("limits.in_flight", declared.in_flight),
             lane_queue: number("limits.lane_queue", declared.lane_queue),
+            timers: number("limits.timers", declared.timers),
             read_ahead: number("limits.read_ahead", declared.read_ahead),
             undone: number("limits.undone", declared.undone),
             commit_bytes: number("limits.commit_bytes", declared.commit_bytes),

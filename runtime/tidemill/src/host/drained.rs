@@ -8,6 +8,8 @@ use tidemill_core::ports::{Broker, Topics};
 use tidemill_core::record::TopicPartition;
 use tidemill_core::service::Service;
 use tidemill_core::state::runtime_range;
+use tidemill_core::time::Timestamp;
+use tidemill_core::timers::{self, Pending};
 
 use crate::query::entries;
 
@@ -20,8 +22,8 @@ pub(super) struct Told {
     pub(super) waiting: u64,
 }
 
-/// Whether, at one moment, every input of every service was at its end, everything was done and committed, and nothing was parked
-/// that will be tried again.
+/// Whether, at one moment, every input of every service was at its end, everything was done and committed, nothing was parked
+/// that will be tried again, and no timer was due.
 ///
 /// Services feed each other, so lags that are zero one after the other prove nothing: the first service may have been given
 /// more while the second was looked at. They do between two looks at the ends that show the same: what is done only grows, so
@@ -31,14 +33,20 @@ pub(super) async fn at_one_moment(
     broker: &dyn Broker,
     services: &[Arc<Service>],
     told: &dyn Fn(&str) -> Told,
+    now: Timestamp,
 ) -> Result<bool, Coded> {
-    match seen(broker, services, told).await {
+    match seen(broker, services, told, now).await {
         Err(cause) if matches!(cause.code, Code::BROKER_UNREACHABLE | Code::DATABASE_UNREACHABLE) => Ok(false),
         seen => seen,
     }
 }
 
-async fn seen(broker: &dyn Broker, services: &[Arc<Service>], told: &dyn Fn(&str) -> Told) -> Result<bool, Coded> {
+async fn seen(
+    broker: &dyn Broker,
+    services: &[Arc<Service>],
+    told: &dyn Fn(&str) -> Told,
+    now: Timestamp,
+) -> Result<bool, Coded> {
     let topics = broker.topics();
     let before = ends(&*topics, services).await?;
     for service in services {
@@ -47,7 +55,7 @@ async fn seen(broker: &dyn Broker, services: &[Arc<Service>], told: &dyn Fn(&str
         }
     }
     for service in services {
-        if waits(broker, service, told).await? {
+        if waits(broker, service, told, now).await? {
             return Ok(false);
         }
     }
@@ -58,9 +66,14 @@ async fn seen(broker: &dyn Broker, services: &[Arc<Service>], told: &dyn Fn(&str
     Ok(ends(&*topics, services).await? == before)
 }
 
-/// Whether a service has parked records that will be handled without an operator. Its workers here tell; where shards run elsewhere,
-/// or nowhere yet, what is durable tells.
-async fn waits(broker: &dyn Broker, service: &Service, told: &dyn Fn(&str) -> Told) -> Result<bool, Coded> {
+/// Whether a service has parked records that will be handled without an operator, or timers that are due. Its workers here tell; where
+/// shards run elsewhere, or nowhere yet, what is durable tells.
+async fn waits(
+    broker: &dyn Broker,
+    service: &Service,
+    told: &dyn Fn(&str) -> Told,
+    now: Timestamp,
+) -> Result<bool, Coded> {
     let told = told(service.name());
     if told.waiting > 0 {
         return Ok(true);
@@ -82,6 +95,11 @@ async fn waits(broker: &dyn Broker, service: &Service, told: &dyn Fn(&str) -> To
         Ok(())
     })
     .await?;
+    for shard in 0..broker.shards(service.name()).await? {
+        let first = broker.state(service.name(), shard, &timers::range(), 1).await?;
+        let is_due = |entry| matches!(timers::pending(entry), Some(Ok(Pending { due, .. })) if due <= now);
+        waits |= first.first().is_some_and(is_due);
+    }
     Ok(waits)
 }
 

@@ -37,15 +37,15 @@ pub struct Running {
 }
 
 impl Running {
-    /// Ends when, at one moment, every input of every service is at its end, everything is done and committed, and nothing is parked
-    /// that will be tried again. A service
+    /// Ends when, at one moment, every input of every service is at its end, everything is done and committed, nothing is parked
+    /// that will be tried again, and no timer is due: those that are due later are not waited for. A service
     /// that stops by itself is not waited for any more; the others are, and then its error is the answer. The services go on.
     pub async fn drained(&mut self) -> Result<(), Coded> {
         let mut pause = PAUSES.0;
         loop {
             let failed = |service: &Service| self.failures.iter().any(|(name, _)| name == service.name());
             let going: Vec<_> = self.services.iter().filter(|service| !failed(service)).cloned().collect();
-            if drained::at_one_moment(&*self.broker, &going, &|service| self.told(service)).await? {
+            if drained::at_one_moment(&*self.broker, &going, &|service| self.told(service), self.clock.now()).await? {
                 return self.worst().map_or(Ok(()), Err);
             }
             let sleep = self.clock.sleep(pause);

@@ -11,6 +11,7 @@ use tidemill_core::record::{Position, TopicPartition};
 use super::fates::{Beside, Fates, Taken};
 use super::parked::{letter, parked};
 use super::progress::Done;
+use super::timers::timer;
 use super::{Findings, shown};
 use crate::simulation::ledger::{Attempted, Entry, Out, Part, Who};
 use crate::simulation::run::{Run, Stored};
@@ -48,6 +49,8 @@ struct Walk<'a> {
     attempts: BTreeMap<u64, (&'a Who, &'a Position)>,
     given: BTreeMap<u64, Given<'a>>,
     took: BTreeMap<(Arc<str>, &'a str), usize>,
+    /// The ids of timers that were scheduled, by where they say that they stand.
+    timers: BTreeMap<Position, String>,
 }
 
 pub(super) fn check(run: &Run, findings: &mut Findings) {
@@ -65,6 +68,7 @@ pub(super) fn check(run: &Run, findings: &mut Findings) {
         attempts: BTreeMap::new(),
         given: BTreeMap::new(),
         took: BTreeMap::new(),
+        timers: BTreeMap::new(),
     };
     walk.learn_lanes();
     for (time, entry) in &run.ledger {
@@ -197,14 +201,24 @@ impl<'a> Walk<'a> {
             let durable = self.durable.entry(Arc::clone(group)).or_default();
             for change in &part.changes {
                 let key = (part.shard, change.key.clone());
-                match &change.value {
-                    Some(value) => drop(durable.state.insert(key, value.clone())),
-                    None => drop(durable.state.remove(&key)),
+                let was_there = match &change.value {
+                    Some(value) => durable.state.insert(key, value.clone()).is_some(),
+                    None => durable.state.remove(&key).is_some(),
+                };
+                // A timer that is gone is done like a record, whether it fired or was cancelled; some are gone before they were there.
+                let Some((position, id)) = timer(group, part.shard, &change.key) else { continue };
+                let is_handled = || self.handled.get(who).is_some_and(|handled| handled.contains(&position));
+                if change.value.is_none() && (was_there || is_handled()) {
+                    newly.insert(position.clone());
                 }
+                self.timers.insert(position, id);
             }
         }
         let units = self.follow(time, given, newly);
-        let id_of = |position: &Position| self.records.get(position).and_then(|record| record.id.as_deref());
+        let id_of = |position: &Position| match self.records.get(position) {
+            Some(record) => record.id.as_deref(),
+            None => self.timers.get(position).map(String::as_str),
+        };
         let causes: BTreeSet<&str> = units.iter().filter_map(id_of).collect();
         let service = self.run.services.iter().find(|service| service.name == *group);
         for output in given.outputs {

@@ -1,4 +1,4 @@
-//! `dead-letters`, `parked` and `inbox`: what became of records, and what is to become of those that failed.
+//! `dead-letters`, `parked`, `timers` and `inbox`: what became of records, what is to become of those that failed, and what is due later.
 //!
 //! Lists are read without joining any group. What changes something goes as a command to the shard that holds the record, which
 //! obeys it in one commit, whether it runs now or later.
@@ -15,6 +15,7 @@ mod lot;
 mod parked;
 mod shown;
 mod site;
+mod timers;
 
 use std::path::PathBuf;
 
@@ -57,6 +58,13 @@ pub enum Parked {
     Release(Deed),
     /// Give parked records up: they will have no effects.
     Discard(Deed),
+}
+
+/// The body of `timers`: what handlers have scheduled.
+#[derive(Debug, Subcommand)]
+pub enum Timers {
+    /// List timers that have not fired, the next first.
+    List(Listed),
 }
 
 /// The body of `inbox`: what is known of events that had their effects, so that copies have none.
@@ -116,7 +124,7 @@ pub struct List {
     about: About,
 }
 
-/// Options of `parked list`.
+/// Options of `parked list` and `timers list`.
 #[derive(Debug, Args)]
 pub struct Listed {
     #[command(flatten)]
@@ -237,6 +245,14 @@ async fn act_on_letters(
     let letters = book::need(&site, &wanted).await?;
     let acts = letters.iter().map(|letter| Act::on_letter(letter, wish(letter), letter.letter.target())).collect();
     act::carry_out(&site, acts, &execution, (about.output, None)).await
+}
+
+impl Timers {
+    /// Does it for these services, or those among them that `--service` names; without any, `--service` says whose timers are meant.
+    pub async fn carry_out(self, services: Vec<ServiceBuilder>) -> Result<Exit, Coded> {
+        let Self::List(Listed { which, about }) = self;
+        timers::list(&Site::open(&about, services)?, which.filter.as_ref(), about.output).await
+    }
 }
 
 impl Inbox {

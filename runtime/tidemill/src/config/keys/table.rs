@@ -206,6 +206,12 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "Units under way at once whose handlers wait for something, in each worker.",
     ),
     key("limits.lane_queue", COUNT, "1000", "Records queued behind the unit under way in one lane."),
+    key(
+        "limits.timers",
+        COUNT,
+        "1000",
+        "Timers of one shard that are read at once, the next ones. Twice as many are in memory at the most.",
+    ),
     key("limits.read_ahead", SOME_BYTES, "4MiB", "Records read and not yet taken by a lane, in each worker."),
     key("limits.undone", COUNT, "10000", "Taken records of one partition that are not done."),
     key("limits.commit_bytes", SOME_BYTES, "8MiB", "Outputs and state changes that fill a commit."),

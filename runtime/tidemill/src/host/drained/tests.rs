@@ -1,4 +1,5 @@
 use std::cell::Cell;
+use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,10 +13,13 @@ use tidemill_core::record::{RecordBatch, TopicPartition};
 use tidemill_core::service::Service;
 use tidemill_core::state::{encode, map_suffix, state_key};
 use tidemill_core::time::Timestamp;
+use tidemill_core::timers::Timer;
 
 use super::{Told, at_one_moment};
 use crate::host::tests::{Ping, Pong, ignore_ping, ignore_pong};
 
+/// When it is looked at.
+const NOW: Timestamp = Timestamp::from_millis(1_000);
 /// Every shard runs here, and nothing is parked.
 const RUNNING: Told = Told { running: 1, waiting: 0 };
 
@@ -59,8 +63,9 @@ impl Broker for Feeding {
         Ok(1)
     }
 
-    async fn state(&self, _group: &str, _shard: u32, _range: &KeyRange, _limit: usize) -> Result<Vec<Entry>, Coded> {
-        Ok(self.entries.clone())
+    async fn state(&self, _group: &str, _shard: u32, range: &KeyRange, limit: usize) -> Result<Vec<Entry>, Coded> {
+        let range = (range.start.clone(), range.end.clone());
+        Ok(self.entries.iter().filter(|(key, _)| range.contains(key)).take(limit).cloned().collect())
     }
 }
 
@@ -103,10 +108,10 @@ async fn fed_while_looked_at() {
         entries: Vec::new(),
     };
     // Both lags are zero when they are asked for, and yet there never was a moment at which both were.
-    assert_eq!(at_one_moment(&broker, &services, &|_| RUNNING).await, Ok(false));
-    assert_eq!(at_one_moment(&broker, &services, &|_| RUNNING).await, Ok(false), "one record waits");
+    assert_eq!(at_one_moment(&broker, &services, &|_| RUNNING, NOW).await, Ok(false));
+    assert_eq!(at_one_moment(&broker, &services, &|_| RUNNING, NOW).await, Ok(false), "one record waits");
     broker.done.fetch_add(1, Ordering::Relaxed);
-    assert_eq!(at_one_moment(&broker, &services, &|_| RUNNING).await, Ok(true));
+    assert_eq!(at_one_moment(&broker, &services, &|_| RUNNING, NOW).await, Ok(true));
 }
 
 /// A parked record as it lies in state.
@@ -120,6 +125,17 @@ fn parked(lane: &str, number: u64, waits: &serde_json::Value) -> Entry {
     (state_key("", lane.as_bytes(), &place), encode(&record).expect("plain parts").into())
 }
 
+/// A timer as it lies in state.
+fn timer(due: u64) -> Entry {
+    let timer: Timer = serde_json::from_value(serde_json::json!({
+        "handler": "h", "key": [], "name": "", "headers": [], "value": [],
+    }))
+    .expect("a timer");
+    // Signed numbers sort as their bytes do.
+    let place = [&map_suffix("due")[..], &(due ^ 1 << 63).to_be_bytes(), &[0; 24]].concat();
+    (state_key("~timers", b"", &place), encode(&timer).expect("plain parts").into())
+}
+
 #[test]
 fn of_a_shard_that_does_not_run_here_what_stands_first_tells() {
     let held = serde_json::json!({"Held": {"letter": ""}});
@@ -131,7 +147,7 @@ fn of_a_shard_that_does_not_run_here_what_stands_first_tells() {
         let broker = Feeding { pings, done, answers, entries: kept.iter().cloned().chain(more).collect() };
         let told = Cell::new(Some(told));
         let told = |_: &str| told.take().expect("it is asked once");
-        let done = at_one_moment(&broker, &[Arc::new(service)], &told).now_or_never();
+        let done = at_one_moment(&broker, &[Arc::new(service)], &told, NOW).now_or_never();
         done.expect("nothing here waits").expect("the broker answers")
     };
     let nowhere = || Told::default();
@@ -140,4 +156,6 @@ fn of_a_shard_that_does_not_run_here_what_stands_first_tells() {
     assert!(!is_done(nowhere(), Some(parked("c", 4, &behind))), "the one before it is gone");
     assert!(is_done(RUNNING, Some(parked("c", 4, &behind))), "the worker knows better");
     assert!(!is_done(Told { waiting: 1, ..RUNNING }, None));
+    assert!(is_done(nowhere(), Some(timer(1_001))), "it is due later");
+    assert!(!is_done(nowhere(), Some(timer(1_000))), "it is due");
 }
