@@ -56,6 +56,9 @@ fn main() {
     // A handler's panic is part of the play, and caught; what this program itself finds is said once.
     let planted = thread::spawn(planted::all_are_caught);
     let (report, took) = keep_promises();
+    let began = Instant::now();
+    timing::many();
+    say(&format!("a hundred thousand timers: {:.1} s", began.elapsed().as_secs_f64()));
     let caught = planted.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let (simulated, real) = (report.simulated.as_secs_f64(), took.as_secs_f64());
     say(&format!("simulation: {report}"));

@@ -8,7 +8,7 @@ use tidemill_core::context::Context;
 use tidemill_core::handler::{Handler, HandlerError};
 use tidemill_core::limits::Limits;
 use tidemill_core::service::{HandlerBuilder, Service, ServiceBuilder};
-use tidemill_core::state::Cell;
+use tidemill_core::state::{Cell, Map, ScopeKey, decode};
 use tidemill_testkit::simulation::{Entry, Fault, Run, Simulation, Violation};
 
 use crate::events::{Counted, Ring, Tick};
@@ -110,6 +110,81 @@ pub(crate) fn tight() -> Simulation {
 
 pub(crate) fn in_order() -> Simulation {
     simulated(|| clockwork(Limits { timers: 2, ..limits() }, HandlerBuilder::in_order))
+}
+
+/// Ticks of [`many`], and how many timers each winds up.
+const WINDERS: u64 = 5_000;
+const EACH: u64 = 20;
+/// Which timers rang, by their number at their tick; and whether one rang before its time or out of order.
+const RUNG: Map<u64, u64> = Map::named("rung");
+const LAST: Cell<i64> = Cell::named("last");
+const WRONG: Cell<u64> = Cell::named("wrong");
+
+struct Many;
+
+#[async_trait(?Send)]
+impl Handler<Tick> for Many {
+    async fn handle(&self, tick: &Tick, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+        for number in 0..EACH {
+            let n = tick.n * EACH + number;
+            let after = Duration::from_millis(n * 7_919 % 60_000);
+            cx.schedule(&format!("timer-{n}"), after, Ring { n }).await?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait(?Send)]
+impl Handler<Ring> for Many {
+    async fn handle(&self, ring: &Ring, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+        let due = cx.metadata().timestamp();
+        let last = cx.get(LAST).await?.unwrap_or(i64::MIN);
+        if cx.now() < due || due.as_millis() < last {
+            let wrong = cx.get(WRONG).await?.unwrap_or(0) + 1;
+            cx.set(WRONG, wrong);
+        }
+        cx.set(LAST, due.as_millis());
+        let times = cx.map(RUNG).get(&ring.n).await?.unwrap_or(0) + 1;
+        cx.map(RUNG).insert(&ring.n, &times);
+        Ok(())
+    }
+}
+
+/// A hundred thousand timers in ten minutes, through every fault but clocks that are set back, which lawfully put timers out of order.
+pub(crate) fn many() {
+    let service = || {
+        let builder = Service::builder("many").limits(Limits { timers: 100, ..limits() });
+        builder.handler("many", Many, |handler| handler.on::<Tick>().on_timer::<Ring>().without_inbox())
+    };
+    let simulation = Simulation::of(service)
+        .feed_all(ticks(WINDERS, 997))
+        .horizon(Duration::from_secs(600))
+        .in_any_order()
+        .check(|run| {
+            let mut times = BTreeMap::<u64, u64>::new();
+            for (key, value) in run.states["many"].iter().flatten() {
+                let place = ScopeKey::parse(key).expect("a state key");
+                if let Some(entry) = place.entry.filter(|_| place.name == RUNG.name()) {
+                    let n = u64::from_be_bytes(entry.try_into().expect("eight bytes"));
+                    *times.entry(n).or_default() += decode::<u64>(value).expect("written by the same build");
+                }
+            }
+            let wanted: BTreeMap<u64, u64> = (0..WINDERS * EACH).map(|n| (n, 1)).collect();
+            let wrong = cells(run, "many", WRONG);
+            if times == wanted && wrong.is_empty() {
+                Vec::new()
+            } else {
+                vec![broken("I2", format!("{} of {} timers rang; out of order: {wrong:?}", times.len(), wanted.len()))]
+            }
+        });
+    let mut faults: Vec<_> = (0..6).flat_map(|seed| simulation.faults(seed)).collect();
+    faults.sort_by_key(|planned| planned.at);
+    faults.retain(|planned| !matches!(planned.fault, Fault::Clock(by) if by < 0));
+    let of = |is: fn(&Fault) -> bool| faults.iter().filter(|planned| is(&planned.fault)).count();
+    let crashes = of(|fault| matches!(fault, Fault::CrashAtPoll(_) | Fault::CrashAtCall(_)));
+    let moves = of(|fault| matches!(fault, Fault::Join(_) | Fault::Leave(_)));
+    assert!(crashes > 5 && moves > 2, "faults enough to mean something: {faults:?}");
+    simulation.replay(1, &faults);
 }
 
 fn all_rang(run: &Run) -> Vec<Violation> {
