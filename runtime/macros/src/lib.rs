@@ -29,7 +29,7 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// * `name`: what records are marked with, for ever; a domain and a name with a dot between them.
 /// * `version`: the version of the schema that is written, from 1.
-/// * `topic`: where the events go.
+/// * `topic`: where the events go. Without one, they can only be scheduled.
 /// * `key`: the field that is the record's key. Without one, events have neither order nor state.
 /// * `codec`: `avro`, which is the default, `json`, `raw`, or the path of a codec of your own.
 ///
