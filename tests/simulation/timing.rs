@@ -158,7 +158,7 @@ pub(crate) fn many() {
     };
     let simulation = Simulation::of(service)
         .feed_all(ticks(WINDERS, 997))
-        .horizon(Duration::from_secs(600))
+        .horizon(Duration::from_mins(10))
         .in_any_order()
         .check(|run| {
             let mut times = BTreeMap::<u64, u64>::new();
