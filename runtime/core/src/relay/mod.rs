@@ -137,7 +137,10 @@ impl Relay {
                 self.clock.sleep(self.lease.time / RENEW).await;
             }
             self.take().await?;
-            self.work().await?;
+            // Taking the name may have lasted for longer than the lease.
+            if self.outbox.hold(&self.lease, false).await? {
+                self.work().await?;
+            }
         }
     }
 
