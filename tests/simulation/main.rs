@@ -8,6 +8,7 @@ mod failing;
 mod handlers;
 mod operators;
 mod planted;
+mod processes;
 mod timing;
 mod workloads;
 

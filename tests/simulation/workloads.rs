@@ -21,7 +21,7 @@ use tidemill_testkit::simulation::{Run, Simulation, Violation};
 
 use crate::events::{Bought, Counted, Emptied, Picked, Tick, Tock};
 use crate::handlers::{ByItem, ByShelf, COUNT, Counter, End, FAN, Fan, HISTORY, KEPT, Shelf};
-use crate::{failing, operators, timing};
+use crate::{failing, operators, processes, timing};
 
 /// Something to simulate.
 pub(crate) struct Workload {
@@ -51,6 +51,7 @@ pub(crate) const ALL: &[Workload] = &[
     Workload { name: "timers", simulation: timing::timers },
     Workload { name: "timers, in tight bounds", simulation: timing::tight },
     Workload { name: "timers of an order", simulation: timing::in_order },
+    Workload { name: "processes", simulation: processes::orders },
 ];
 
 pub(crate) fn ticks(count: u64, keys: u64) -> impl Iterator<Item = Tick> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use ingest::Input;
 use tidemill::code::{Coded, Exit};
-use tidemill::command::{Beside, DeadLetters, Inbox, Options, Output, Parked, RunOptions, Timers};
+use tidemill::command::{Beside, DeadLetters, Inbox, Options, Output, Parked, RunOptions, Sagas, Timers};
 
 use crate::{demo, feed, report, services};
 
@@ -46,6 +46,9 @@ enum Command {
     /// Records that wait for a time or an operator, of all services.
     #[command(subcommand)]
     Parked(Parked),
+    /// Processes that go on from event to event, of all services.
+    #[command(subcommand)]
+    Sagas(Sagas),
     /// What handlers have scheduled, of all services: list it.
     #[command(subcommand)]
     Timers(Timers),
@@ -168,6 +171,7 @@ pub(crate) async fn work(shop: Shop) -> Result<Exit, Coded> {
         Some(Command::Topics(Topics::Check(options))) => feed::check_topics(options).await,
         Some(Command::DeadLetters(command)) => command.carry_out(services::ever()).await,
         Some(Command::Parked(command)) => command.carry_out(services::ever()).await,
+        Some(Command::Sagas(command)) => command.carry_out(services::ever()).await,
         Some(Command::Timers(command)) => command.carry_out(services::ever()).await,
         Some(Command::Inbox(command)) => command.carry_out(services::ever()).await,
         Some(Command::Beside(command)) => command.carry_out().await,

@@ -31,6 +31,7 @@ pub mod publisher;
 pub mod record;
 pub mod relay;
 pub mod retry;
+pub mod saga;
 pub mod service;
 pub mod state;
 pub mod time;

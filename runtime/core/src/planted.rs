@@ -80,6 +80,14 @@ pub enum Bug {
     TimerOvertakes,
     /// What lies behind the timers in memory is not looked for.
     TimersCut,
+    /// What was undone is not crossed off.
+    UndoRepeats,
+    /// A process that fails ends, and nothing is undone.
+    UndoForgotten,
+    /// What a step did that failed for good stays.
+    StepLeavesTrace,
+    /// Events that wait are not looked at again when the state changes.
+    WaitingForgotten,
 }
 
 /// Whether a bug is planted on this thread.
@@ -120,7 +128,7 @@ mod switch {
 
     impl Bug {
         /// All of them.
-        pub const ALL: [Self; 37] = [
+        pub const ALL: [Self; 41] = [
             Self::ProgressBeforeState,
             Self::UndoneForgotten,
             Self::RevokeForgotten,
@@ -158,6 +166,10 @@ mod switch {
             Self::CancelForgotten,
             Self::TimerOvertakes,
             Self::TimersCut,
+            Self::UndoRepeats,
+            Self::UndoForgotten,
+            Self::StepLeavesTrace,
+            Self::WaitingForgotten,
         ];
     }
 }

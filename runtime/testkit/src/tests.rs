@@ -14,6 +14,7 @@ mod parking;
 mod pauses;
 mod positions;
 mod relay;
+mod sagas;
 mod schemas;
 mod stage;
 mod state;

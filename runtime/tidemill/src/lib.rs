@@ -13,7 +13,7 @@ pub mod telemetry;
 
 pub use tidemill_core::{
     code, codec, context, envelopes, event, failure, handler, headers, internal, layer, letters, limits, outputs,
-    parking, partitioner, ports, publisher, record, relay, retry, service, state, time, timers,
+    parking, partitioner, ports, publisher, record, relay, retry, saga, service, state, time, timers,
 };
 pub use tidemill_embedded::{Local, Transaction};
 pub use tidemill_postgres as postgres;
@@ -54,6 +54,11 @@ struct Failures;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/TIMERS.md")]
 struct TimersPage;
+
+/// The examples of the page on sagas, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/SAGAS.md")]
+struct SagasPage;
 
 /// The examples of the page on outboxes, compiled.
 #[cfg(doctest)]

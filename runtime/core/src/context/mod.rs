@@ -5,6 +5,7 @@ mod entries;
 mod timers;
 
 use std::ops::Bound;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -15,8 +16,9 @@ use crate::handler::HandlerError;
 use crate::headers::{self, Headers};
 use crate::limits::KEY_LIMIT;
 use crate::planted::{Bug, is_planted};
-use crate::ports::{Committing, Entry, KeyRange};
+use crate::ports::{Committing, Entry, KeyRange, Random};
 use crate::record::Position;
+use crate::retry::Retry;
 use crate::state::{Cell, Unreadable, decode, own};
 use crate::time::Timestamp;
 use crate::unit::Unit;
@@ -149,6 +151,42 @@ impl<'a> Context<'a> {
         self.write(self.unit.home.env.cell(cell.name()), None);
     }
 
+    /// Nothing of what the attempt did so far stays.
+    pub(crate) fn forget(&mut self) {
+        self.unit.fault = None;
+        self.unit.forget();
+    }
+
+    /// The types of the events that were emitted so far.
+    pub(crate) fn emitted_types(&self) -> Vec<String> {
+        let of = |output: crate::outputs::Output<'_>| {
+            let headers = Headers::from_bytes(Bytes::copy_from_slice(output.headers));
+            headers.text(headers::TYPE).unwrap_or(output.topic).to_owned()
+        };
+        self.unit.outputs.iter().map(of).collect()
+    }
+
+    /// The delay before another try, by chance that a replay draws again.
+    pub(crate) fn retry_delay(&mut self, retry: &Retry, tries: u32) -> Duration {
+        struct Drawn(u64);
+        impl Random for Drawn {
+            fn next(&self) -> u64 {
+                self.0
+            }
+        }
+        retry.delay(tries, &Drawn(self.random()))
+    }
+
+    /// What it means that something of this key cannot be read.
+    pub(crate) fn cannot_read(&self, what: &str, error: &Unreadable) -> Coded {
+        let handler = &self.unit.registered().name;
+        let position = self.unit.position();
+        Coded::new(
+            Code::STATE_UNREADABLE,
+            format!("{what} of handler {handler} cannot be read for {position}: {error}"),
+        )
+    }
+
     /// Something went wrong in a call that answers nothing: the attempt cannot succeed any more.
     fn fail(&mut self, error: HandlerError) {
         self.unit.fault.get_or_insert(error);
@@ -278,12 +316,7 @@ impl<'a> Context<'a> {
     /// A stored value that cannot be read stops the shard: going on would overwrite it. The record tells which key it is; the
     /// key itself may be somebody's name, and the error goes to the log.
     fn readable<T>(&mut self, name: &str, value: Result<T, Unreadable>) -> Result<T, HandlerError> {
-        let value = value.map_err(|error| {
-            let handler = &self.unit.registered().name;
-            let position = self.unit.position();
-            let message = format!("{name} of handler {handler} cannot be read for {position}: {error}");
-            Coded::new(Code::STATE_UNREADABLE, message)
-        });
+        let value = value.map_err(|error| self.cannot_read(name, &error));
         self.grounded(value)
     }
 }

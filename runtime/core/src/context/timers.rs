@@ -11,15 +11,16 @@ use crate::context::emit::Lineage;
 use crate::emitted::Stamp;
 use crate::event::Event;
 use crate::handler::HandlerError;
-use crate::headers;
+use crate::headers::{self, Headers};
 use crate::id::EventId;
 use crate::limits::KEY_LIMIT;
 use crate::outputs::Address;
 use crate::planted::{Bug, is_planted};
+use crate::service::source;
 use crate::state::StateId;
 use crate::time::Timestamp;
 use crate::timers::{Timer, When, all, name_suffix, owner};
-use crate::unit::{Unit, kept};
+use crate::unit::{Settles, Unit, kept};
 
 impl Context<'_> {
     /// Has this handler get the event after some time, in the order of this key. The timer's name is one of this handler and key: a timer
@@ -36,20 +37,71 @@ impl Context<'_> {
     /// As [`Context::schedule`], at a point in time; at once if that is over.
     pub async fn schedule_at<E: Event>(&mut self, name: &str, at: Timestamp, event: E) -> Result<(), HandlerError> {
         let (state, before) = self.timer(name).await?;
-        let id = EventId::timer(self.unit.id_base(), self.unit.timers);
-        self.unit.timers += 1;
-        let when = When { due: at.max(self.unit.now), scheduled: self.unit.now, id };
-        let timer = self.unit.timer(&state, name, id, &event)?;
-        if let Some(before) = before {
-            self.unit.unschedule(before);
-        }
-        let names = owner(&self.unit.registered().name, &state.key);
-        self.unit.keep(all(), when.suffix(), Some(timer.to_bytes()));
-        self.unit.keep(names, name_suffix(name), Some(when.to_value()));
-        let lane = self.unit.home.env.service.lane_of(&timer.handler, state.key);
-        let lane = lane.expect("it is the handler of this unit");
-        self.unit.entered.push(Entered::Scheduled { when, lane });
+        let when = self.unit.when(at);
+        let timer = self.unit.timer(&state, name, when.id, &event)?;
+        self.unit.schedule(state, name, before, when, &timer);
         Ok(())
+    }
+
+    /// As [`Context::schedule_at`], for a record as it is.
+    pub(crate) async fn schedule_record(
+        &mut self,
+        name: &str,
+        at: Timestamp,
+        headers: Headers,
+        value: Bytes,
+    ) -> Result<(), HandlerError> {
+        let (state, before) = self.timer(name).await?;
+        let when = self.unit.when(at);
+        let (handler, key) = (self.unit.registered().name.to_string(), state.key.to_vec());
+        let (headers, value) = (headers.as_bytes().to_vec(), value.to_vec());
+        let timer = Timer { handler, key, name: name.to_owned(), headers, value };
+        self.unit.schedule(state, name, before, when, &timer);
+        Ok(())
+    }
+
+    /// As [`Context::schedule_at`], for an event of the runtime's own, which is called as the timer is.
+    pub(crate) async fn schedule_own(
+        &mut self,
+        name: &'static str,
+        at: Timestamp,
+        value: &'static [u8],
+    ) -> Result<(), HandlerError> {
+        let (state, before) = self.timer(name).await?;
+        let when = self.unit.when(at);
+        let [correlation, cause, trace] =
+            self.unit.record.headers.get_all([headers::CORRELATION_ID, headers::ID, headers::TRACE_PARENT]);
+        let (own_id, source) = (self.unit.derived_own_id(), source(&self.unit.home.env.service.name));
+        let mut block = Vec::new();
+        headers::write(&mut block, headers::TYPE, Some(name.as_bytes()));
+        headers::write(&mut block, headers::SOURCE, Some(source.as_bytes()));
+        headers::write(&mut block, headers::ID, Some(&when.id.to_text()));
+        Lineage::of(correlation, cause.unwrap_or(own_id.as_bytes()), trace).write(&mut block);
+        let (handler, key) = (self.unit.registered().name.to_string(), state.key.to_vec());
+        let timer = Timer { handler, key, name: name.to_owned(), headers: block, value: value.to_vec() };
+        self.unit.schedule(state, name, before, when, &timer);
+        Ok(())
+    }
+
+    /// The timer of this name is due now, behind those that were scheduled before it. Tells whether there is one that has not fired.
+    pub(crate) async fn hurry(&mut self, name: &str) -> Result<bool, HandlerError> {
+        let (state, before) = self.timer(name).await?;
+        let Some(before) = before else { return Ok(false) };
+        let found = match self.unit.kept.iter().find(|kept| kept.id == all() && kept.suffix == before.suffix()) {
+            Some(kept) => Ok(kept.value.clone()),
+            None => kept(&self.unit.home, self.unit.transaction.as_mut(), &all(), before.suffix()).await,
+        };
+        let unreadable = |_| Coded::new(Code::STATE_UNREADABLE, format!("timer {name} cannot be read"));
+        let timer = found.and_then(|value| value.map(|value| Timer::read(&value).map_err(unreadable)).transpose());
+        let Some(timer) = self.grounded(timer)? else { return Ok(false) };
+        let when = When { due: self.unit.now, ..before };
+        self.unit.schedule(state, name, Some(before), when, &timer);
+        Ok(true)
+    }
+
+    /// The name of the timer that this unit is, if it is one.
+    pub(crate) fn fired(&self) -> Option<&str> {
+        if let Settles::Timer { name, .. } = &self.unit.settles { Some(name) } else { None }
     }
 
     /// Cancels the timer of this name, of this handler and key. Tells whether there was one that has not fired.
@@ -95,6 +147,26 @@ impl Context<'_> {
 }
 
 impl Unit {
+    /// When the next timer is due that this unit schedules.
+    fn when(&mut self, at: Timestamp) -> When {
+        let id = EventId::timer(self.id_base(), self.timers);
+        self.timers += 1;
+        When { due: at.max(self.now), scheduled: self.now, id }
+    }
+
+    /// Writes a timer down, in the place of the one of its name before.
+    fn schedule(&mut self, state: StateId, name: &str, before: Option<When>, when: When, timer: &Timer) {
+        if let Some(before) = before {
+            self.unschedule(before);
+        }
+        let names = owner(&self.registered().name, &state.key);
+        self.keep(all(), when.suffix(), Some(timer.to_bytes()));
+        self.keep(names, name_suffix(name), Some(when.to_value()));
+        let lane = self.home.env.service.lane_of(&timer.handler, state.key);
+        let lane = lane.expect("it is the handler of this unit");
+        self.entered.push(Entered::Scheduled { when, lane });
+    }
+
     /// An event as it lies in state until it is due.
     fn timer<E: Event>(&mut self, state: &StateId, name: &str, id: EventId, event: &E) -> Result<Timer, HandlerError> {
         let env = std::rc::Rc::clone(&self.home.env);

@@ -14,8 +14,9 @@ use crate::layer::Layer;
 use crate::letters::Compatibility;
 use crate::limits::{Limits, NAME_LIMIT};
 use crate::ports::Start;
-use crate::service::declared::{Declared, HandlerBuilder, Taken};
-use crate::service::{Input, Registered, RouteEntry, Service, Unknown};
+use crate::saga::SagaBuilder;
+use crate::service::declared::{Declared, HandlerBuilder, Taken, Timer};
+use crate::service::{Input, Registered, RouteEntry, Service, Unknown, source};
 
 /// Declares a service. What contradicts itself is found by [`ServiceBuilder::build`].
 pub struct ServiceBuilder {
@@ -67,6 +68,18 @@ impl ServiceBuilder {
     ) -> Self {
         let builder = HandlerBuilder::new(name.into(), source(&self.name), handler);
         self.handlers.push(declare(builder).declared);
+        self
+    }
+
+    /// Adds a saga, and says what its events mean in its states. The name stands in state and ids: choose it once.
+    pub fn saga<G: Send + Sync + 'static>(
+        mut self,
+        name: impl Into<Arc<str>>,
+        saga: G,
+        declare: impl FnOnce(SagaBuilder<G>) -> SagaBuilder<G>,
+    ) -> Self {
+        let builder = SagaBuilder::new(name.into(), source(&self.name), saga);
+        self.handlers.push(declare(builder).declared());
         self
     }
 
@@ -154,7 +167,7 @@ impl ServiceBuilder {
                 return Err(bad(format!("service {} has two handlers called {}", self.name, declared.name)));
             }
             let own_timers = std::mem::take(&mut declared.timers);
-            take_timers(&mut timers, &mut scheduled, own_timers, handlers.len(), &declared.name)?;
+            take_timers(&mut timers, &mut scheduled, own_timers, handlers.len())?;
             if declared.takes.is_empty() {
                 return Err(bad(format!("handler {} of service {} takes no event", declared.name, self.name)));
             }
@@ -183,6 +196,7 @@ impl ServiceBuilder {
             unhandled: Registered {
                 ids: IdScope::of(&self.name, ""),
                 name: "".into(),
+                is_saga: false,
                 in_order: false,
                 inbox: false,
                 timeout: self.limits.handler_timeout,
@@ -214,6 +228,7 @@ impl ServiceBuilder {
         let registered = Registered {
             ids: IdScope::of(&self.name, &declared.name),
             name: declared.name,
+            is_saga: declared.is_saga,
             in_order: declared.in_order,
             inbox: declared.inbox && !self.limits.inbox_retention.is_zero(),
             timeout: declared.timeout.unwrap_or(self.limits.handler_timeout),
@@ -271,22 +286,17 @@ fn take_inputs(inputs: &mut Vec<Input>, takes: Vec<Taken>, handler: usize, name:
     Ok(())
 }
 
-/// Events that a handler may schedule: each is one handler's.
+/// Events that a handler may schedule.
 fn take_timers(
     timers: &mut Input,
     scheduled: &mut Vec<Emitted>,
-    declared: Vec<(Taken, Result<Emitted, Coded>)>,
+    declared: Vec<Timer>,
     handler: usize,
-    name: &str,
 ) -> Result<(), Coded> {
-    for (taken, emitted) in declared {
+    for Timer { taken, emitted } in declared {
         let Taken { event, version, content_type, route, .. } = taken;
-        if timers.routes.iter().any(|route| route.event == event) {
-            let message = format!("timers of {event} have two handlers, {name} is the second; use an event for each");
-            return Err(Coded::new(Code::BAD_SERVICE, message));
-        }
         timers.routes.push(RouteEntry { event, version, content_type, handler, route: route? });
-        scheduled.push(emitted?);
+        scheduled.extend(emitted.transpose()?);
     }
     Ok(())
 }
@@ -313,11 +323,6 @@ fn collect_outputs(opened: Vec<Result<(Emitted, Arc<str>), Coded>>, raw: Vec<Arc
         place_of(topic)?;
     }
     Ok((emits, topics.into()))
-}
-
-/// Who signs what a service emits.
-fn source(service: &str) -> String {
-    format!("/tidemill/{service}")
 }
 
 /// Names stand in topic names, state keys and file names, so they are kept plain.

@@ -12,26 +12,52 @@ use crate::handler::{Handler, Route, TypedRoute};
 use crate::layer::Layer;
 
 /// One event type that a handler takes: where it comes from and how it gets there.
-pub(super) struct Taken {
-    pub(super) topic: Arc<str>,
-    pub(super) event: &'static str,
-    pub(super) version: u32,
-    pub(super) content_type: &'static str,
-    pub(super) route: Result<Box<dyn Route>, Coded>,
+pub(crate) struct Taken {
+    pub(crate) topic: Arc<str>,
+    pub(crate) event: &'static str,
+    pub(crate) version: u32,
+    pub(crate) content_type: &'static str,
+    pub(crate) route: Result<Box<dyn Route>, Coded>,
+}
+
+/// One event type that a handler may schedule: what becomes of it, and how it is written, unless the runtime does that.
+pub(crate) struct Timer {
+    pub(crate) taken: Taken,
+    pub(crate) emitted: Option<Result<Emitted, Coded>>,
 }
 
 /// A handler as declared, its type forgotten.
-pub(super) struct Declared {
-    pub(super) name: Arc<str>,
-    pub(super) takes: Vec<Taken>,
+pub(crate) struct Declared {
+    pub(crate) name: Arc<str>,
+    pub(crate) takes: Vec<Taken>,
     /// The events that it may schedule, how they are written, and what it does with them.
-    pub(super) timers: Vec<(Taken, Result<Emitted, Coded>)>,
-    pub(super) in_order: bool,
-    pub(super) inbox: bool,
-    pub(super) timeout: Option<Duration>,
-    pub(super) policies: Option<Policies>,
-    pub(super) needs: Vec<Arc<str>>,
-    pub(super) layers: Vec<Arc<dyn Layer>>,
+    pub(crate) timers: Vec<Timer>,
+    /// Whether it is a saga.
+    pub(crate) is_saga: bool,
+    pub(crate) in_order: bool,
+    pub(crate) inbox: bool,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) policies: Option<Policies>,
+    pub(crate) needs: Vec<Arc<str>>,
+    pub(crate) layers: Vec<Arc<dyn Layer>>,
+}
+
+impl Declared {
+    /// A handler that takes nothing yet.
+    pub(crate) fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            takes: Vec::new(),
+            timers: Vec::new(),
+            is_saga: false,
+            in_order: false,
+            inbox: true,
+            timeout: None,
+            policies: None,
+            needs: Vec::new(),
+            layers: Vec::new(),
+        }
+    }
 }
 
 /// Declares one handler of a service.
@@ -44,18 +70,7 @@ pub struct HandlerBuilder<H> {
 
 impl<H: Send + Sync + 'static> HandlerBuilder<H> {
     pub(super) fn new(name: Arc<str>, source: String, handler: H) -> Self {
-        let declared = Declared {
-            name,
-            takes: Vec::new(),
-            timers: Vec::new(),
-            in_order: false,
-            inbox: true,
-            timeout: None,
-            policies: None,
-            needs: Vec::new(),
-            layers: Vec::new(),
-        };
-        Self { handler: Arc::new(handler), source, declared }
+        Self { handler: Arc::new(handler), source, declared: Declared::new(name) }
     }
 
     /// The handler takes events of type `E` from the event's own topic.
@@ -92,7 +107,7 @@ impl<H: Send + Sync + 'static> HandlerBuilder<H> {
             content_type: E::Codec::CONTENT_TYPE,
             route: TypedRoute::<E, H>::open(Arc::clone(&self.handler)),
         };
-        self.declared.timers.push((taken, Emitted::open::<E>(&self.source)));
+        self.declared.timers.push(Timer { taken, emitted: Some(Emitted::open::<E>(&self.source)) });
         self
     }
 

@@ -1,7 +1,7 @@
 //! Services: what the author declares, checked once and then only read.
 
 mod builder;
-mod declared;
+pub(crate) mod declared;
 mod description;
 
 use std::sync::Arc;
@@ -63,6 +63,7 @@ pub(crate) struct Registered {
     pub(crate) name: Arc<str>,
     /// What the ids of its outputs share.
     pub(crate) ids: IdScope,
+    pub(crate) is_saga: bool,
     /// One lane for the whole partition instead of one for each key.
     pub(crate) in_order: bool,
     /// Whether copies of events that had their effects have none.
@@ -105,6 +106,11 @@ pub(crate) struct RouteEntry {
     pub(crate) content_type: &'static str,
     pub(crate) handler: usize,
     pub(crate) route: Box<dyn Route>,
+}
+
+/// Who signs what a service emits.
+pub(crate) fn source(service: &str) -> String {
+    format!("/tidemill/{service}")
 }
 
 /// A record's way: the place of its input and of its route there.
@@ -168,6 +174,11 @@ impl Service {
         self.handlers.iter().map(|handler| &handler.name)
     }
 
+    /// The names of those that are sagas.
+    pub fn saga_names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.handlers.iter().filter(|handler| handler.is_saga).map(|handler| &handler.name)
+    }
+
     /// The names of the event types that handlers may emit.
     pub fn emitted_events(&self) -> impl Iterator<Item = &'static str> {
         self.emits.iter().map(|(emitted, _)| emitted.event)
@@ -206,22 +217,28 @@ impl Service {
         Some(Way { input, route })
     }
 
-    /// The way of a record that came from this topic.
-    pub(crate) fn way_from(&self, topic: &str, event: Option<&[u8]>) -> Way {
+    /// The way of a record that came from this topic, or from a timer of this handler.
+    pub(crate) fn way_from(&self, topic: &str, event: Option<&[u8]>, handler: &str) -> Way {
+        if *self.timers.topic == *topic {
+            let handler = self.place_of(handler);
+            let is_its = |route: &RouteEntry| Some(route.event.as_bytes()) == event && Some(route.handler) == handler;
+            let route = self.timers.routes.iter().position(is_its);
+            return route.map_or(Way::NOWHERE, |route| Way { input: Way::TIMERS, route });
+        }
         let input = self.inputs.iter().position(|input| *input.topic == *topic);
-        let input = input.or_else(|| (*self.timers.topic == *topic).then_some(Way::TIMERS));
         input.and_then(|input| self.way(input, event)).unwrap_or(Way::NOWHERE)
     }
 
-    /// Whether a record of an input topic can be read by the handler of its type: what an operator wants handled again is looked at
+    /// Whether a record of an input topic, or of a timer of this handler, can be read by the handler of its type: what an operator wants handled again is looked at
     /// before. The error says what is wrong with it. A schema that the value names by an id of a registry is asked for there.
     pub async fn check_value(
         &self,
         topic: &str,
+        handler: &str,
         record: &Record,
         schemas: Option<&dyn Schemas>,
     ) -> Result<(), CodecError> {
-        let way = self.way_from(topic, record.headers.get(headers::TYPE));
+        let way = self.way_from(topic, record.headers.get(headers::TYPE), handler);
         if way == Way::NOWHERE {
             return Err(CodecError(format!("no handler of service {} takes its type from topic {topic}", self.name)));
         }

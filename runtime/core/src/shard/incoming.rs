@@ -39,7 +39,11 @@ pub(super) fn look_at(env: &Env, source: &Source, record: &Record) -> Incoming {
         return match Command::read(record) {
             Some(command) => {
                 let target = command.target.record();
-                let way = service.way_from(&command.target.origin().topic, target.headers.get(headers::TYPE));
+                let way = service.way_from(
+                    &command.target.origin().topic,
+                    target.headers.get(headers::TYPE),
+                    &command.target.handler,
+                );
                 Incoming::Command(Box::new(command), target, way)
             }
             None => Incoming::Ignored,

@@ -86,9 +86,9 @@ async fn timer(home: Home, source: TopicPartition, lane: LaneId, when: When, que
         unit.entered.push(Entered::Fired);
         return Ok(Finished { unit, outcome: Outcome::Whole(None, Disposition::Kept) });
     };
-    let name = found.name.clone();
+    let (name, handler) = (found.name.clone(), found.handler.clone());
     let record = found.into_record(when, when.position(&source).offset);
-    let way = home.env.service.way_from(&source.topic, record.headers.get(headers::TYPE));
+    let way = home.env.service.way_from(&source.topic, record.headers.get(headers::TYPE), &handler);
     let step = if queue { Step::Queue } else { step_of(&home.env, way, &source, &record) };
     let unit = Unit::new(home, Made { origin: source, settles: Settles::Timer { when, name }, record, way });
     Ok(run(unit, step).await)

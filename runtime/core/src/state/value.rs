@@ -14,6 +14,13 @@ const FORM: u8 = 1;
 pub struct Unreadable(String);
 
 impl Unreadable {
+    /// A state of a saga that was stored by another version of it.
+    pub(crate) fn version(state: &str, stored: u32, known: u32) -> Self {
+        Self(format!(
+            "version {stored} of state {state} is stored, and this build knows {known} and does not say how to migrate it"
+        ))
+    }
+
     /// The key of a map entry that cannot be read as the map's key type.
     pub(crate) fn key() -> Self {
         Self("the key of an entry has another form".into())

@@ -243,7 +243,7 @@ impl Unit {
     }
 
     /// Forgets what was done so far.
-    fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         if !is_planted(Bug::AttemptLeavesTrace) {
             self.writes.clear();
             self.outputs.clear();

@@ -205,11 +205,6 @@ fn what_cannot_be_scheduled_is_said() {
     assert!(said[0].contains("has no key, and only a key has timers"), "{said:?}");
     assert!(said[1].contains("add .on_timer::<"), "{said:?}");
     assert!(said[2].contains("is the limit"), "{said:?}");
-    let twice = Service::builder("twice")
-        .handler("a", Alarms, |handler| handler.on::<Wish>().on_timer::<Due>())
-        .handler("b", Alarms, |handler| handler.on_topic::<Wish>("others").on_timer::<Due>());
-    let refused = twice.build().err().expect("two handlers for one timer event").to_string();
-    assert!(refused.contains("timers of test.due have two handlers"), "{refused}");
     let emits = alarms().emits::<Due>().build().err().expect("it goes to no topic").to_string();
     assert!(emits.contains("event test.due names no topic"), "{emits}");
 }

@@ -28,7 +28,7 @@ use tidemill_core::code::{Code, Coded, Exit};
 
 pub use beside::Beside;
 pub use database::Database;
-pub use operate::{DeadLetters, Inbox, Parked, Timers};
+pub use operate::{DeadLetters, Inbox, Parked, Sagas, Timers};
 pub use operator::main as operator;
 pub use outbox::Outbox;
 pub use relay::Relay;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{Beside, DeadLetters, Parked, Timers, execute};
+use crate::command::{Beside, DeadLetters, Parked, Sagas, Timers, execute};
 
 /// Operates services, whatever they are made of. `--service NAME` says which one is meant.
 #[derive(Parser)]
@@ -22,6 +22,9 @@ enum Command {
     /// Records that wait for a time or an operator: list them, let them go on, give them up.
     #[command(subcommand)]
     Parked(Parked),
+    /// Processes that go on from event to event: list them, show how one stands and what happened to it.
+    #[command(subcommand)]
+    Sagas(Sagas),
     /// What handlers have scheduled: list it.
     #[command(subcommand)]
     Timers(Timers),
@@ -29,12 +32,13 @@ enum Command {
     Beside(Beside),
 }
 
-/// The `main` of the program `tidemill`: `dead-letters`, `parked`, `timers`, `database`, `outbox` and `relay`, for any service.
+/// The `main` of the program `tidemill`: `dead-letters`, `parked`, `sagas`, `timers`, `database`, `outbox` and `relay`, for any service.
 pub fn main() -> ExitCode {
     execute(|program: Program| async {
         match program.command {
             Command::DeadLetters(command) => command.carry_out(Vec::new()).await,
             Command::Parked(command) => command.carry_out(Vec::new()).await,
+            Command::Sagas(command) => command.carry_out(Vec::new()).await,
             Command::Timers(command) => command.carry_out(Vec::new()).await,
             Command::Beside(command) => command.carry_out().await,
         }

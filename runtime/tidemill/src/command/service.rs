@@ -9,8 +9,8 @@ use tidemill_core::service::ServiceBuilder;
 
 use crate::command::reset::Wanted;
 use crate::command::{
-    Beside, Config, DeadLetters, Inbox, Options, Output, Parked, RunOptions, Timers, Topics, describe, execute, lag,
-    pause, reset,
+    Beside, Config, DeadLetters, Inbox, Options, Output, Parked, RunOptions, Sagas, Timers, Topics, describe, execute,
+    lag, pause, reset,
 };
 use crate::config::Configuration;
 use crate::host::{Host, Until};
@@ -74,6 +74,9 @@ enum Command {
     /// Records that wait for a time or an operator: list them, let them go on, give them up.
     #[command(subcommand)]
     Parked(Parked),
+    /// Processes that go on from event to event: list them, show how one stands and what happened to it.
+    #[command(subcommand)]
+    Sagas(Sagas),
     /// What handlers have scheduled: list it.
     #[command(subcommand)]
     Timers(Timers),
@@ -92,7 +95,7 @@ enum Command {
 }
 
 /// The `main` of a service's program: `run`, `describe`, `config show`, `topics create`, `topics check`,
-/// `lag`, `pause`, `resume`, `reset`, `dead-letters`, `parked`, `timers`, `inbox`, `database`, `outbox` and `relay`.
+/// `lag`, `pause`, `resume`, `reset`, `dead-letters`, `parked`, `sagas`, `timers`, `inbox`, `database`, `outbox` and `relay`.
 pub fn main(service: ServiceBuilder) -> ExitCode {
     execute(|program: Program| carry_out(program.command, service))
 }
@@ -121,6 +124,7 @@ async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Co
         }
         Command::DeadLetters(command) => command.carry_out(vec![service]).await,
         Command::Parked(command) => command.carry_out(vec![service]).await,
+        Command::Sagas(command) => command.carry_out(vec![service]).await,
         Command::Timers(command) => command.carry_out(vec![service]).await,
         Command::Inbox(command) => command.carry_out(vec![service]).await,
         Command::Beside(command) => command.carry_out().await,

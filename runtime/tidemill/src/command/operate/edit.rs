@@ -41,6 +41,7 @@ pub(super) async fn edit(site: &Site, edit: &Edit) -> Result<Exit, Coded> {
     if let Some(service) = site.service(&letter.service) {
         let check = service.check_value(
             &letter.letter.origin.source.topic,
+            &letter.letter.handler,
             &record,
             site.host.schemas().map(|schemas| &**schemas),
         );

@@ -1,4 +1,4 @@
-//! `dead-letters`, `parked`, `timers` and `inbox`: what became of records, what is to become of those that failed, and what is due later.
+//! `dead-letters`, `parked`, `sagas`, `timers` and `inbox`: what became of records, what is to become of those that failed, and what is due later.
 //!
 //! Lists are read without joining any group. What changes something goes as a command to the shard that holds the record, which
 //! obeys it in one commit, whether it runs now or later.
@@ -13,6 +13,7 @@ mod known;
 mod list;
 mod lot;
 mod parked;
+mod sagas;
 mod shown;
 mod site;
 mod timers;
@@ -58,6 +59,26 @@ pub enum Parked {
     Release(Deed),
     /// Give parked records up: they will have no effects.
     Discard(Deed),
+}
+
+/// The body of `sagas`: processes, and how they stand.
+#[derive(Debug, Subcommand)]
+pub enum Sagas {
+    /// List instances, those that changed last at the end.
+    List(Listed),
+    /// Show how the instance of a key stands.
+    Show(Keyed),
+    /// Show what happened to the instance of a key: the last 64 things.
+    History(Keyed),
+}
+
+/// Options of `sagas show` and `sagas history`.
+#[derive(Debug, Args)]
+pub struct Keyed {
+    /// The key whose instance is meant.
+    key: String,
+    #[command(flatten)]
+    about: About,
 }
 
 /// The body of `timers`: what handlers have scheduled.
@@ -124,7 +145,7 @@ pub struct List {
     about: About,
 }
 
-/// Options of `parked list` and `timers list`.
+/// Options of `parked list`, `timers list` and `sagas list`.
 #[derive(Debug, Args)]
 pub struct Listed {
     #[command(flatten)]
@@ -245,6 +266,27 @@ async fn act_on_letters(
     let letters = book::need(&site, &wanted).await?;
     let acts = letters.iter().map(|letter| Act::on_letter(letter, wish(letter), letter.letter.target())).collect();
     act::carry_out(&site, acts, &execution, (about.output, None)).await
+}
+
+impl Sagas {
+    /// Does it for these services, or those among them that `--service` names; without any, `--service` says whose sagas are meant. A key
+    /// that has no instance is an error (TM-0409).
+    pub async fn carry_out(self, services: Vec<ServiceBuilder>) -> Result<Exit, Coded> {
+        match self {
+            Self::List(Listed { which, about }) => {
+                let site = Site::open(&about, services)?;
+                sagas::list(&site, &sagas::read(&site, which.filter.as_ref(), None).await?, about.output)
+            }
+            Self::Show(Keyed { key, about }) => {
+                let site = Site::open(&about, services)?;
+                sagas::show(&site, &sagas::need(&site, &key).await?, about.output)
+            }
+            Self::History(Keyed { key, about }) => {
+                let site = Site::open(&about, services)?;
+                sagas::history(&sagas::need(&site, &key).await?, about.output)
+            }
+        }
+    }
 }
 
 impl Timers {
