@@ -15,7 +15,7 @@ use crate::lane::LaneId;
 use crate::letters::{LETTERS, Letters, Open};
 use crate::parking::{PARKED, Parked, Parking, Slot, Waits};
 use crate::planted::{Bug, is_planted};
-use crate::ports::{Committing, Entry, Generation, KeyRange};
+use crate::ports::{Committing, Entry, Generation, KeyRange, UnitTransaction};
 use crate::record::Position;
 use crate::service::Service;
 use crate::state::{ScopeKey, runtime_range};
@@ -167,7 +167,7 @@ pub(crate) fn timers_of(service: &Service, entries: &[Entry]) -> Result<Page, Co
         let unreadable = || Coded::new(Code::STATE_UNREADABLE, format!("a timer of {} cannot be read", service.name()));
         let when = timers::when(key).ok_or_else(unreadable)?;
         let Timer { handler, key, name, .. } = Timer::read(value).map_err(|_| unreadable())?;
-        let lane = service.lane_of(&handler, key.into()).ok_or_else(|| {
+        let place = service.place_of(&handler).ok_or_else(|| {
             let message = format!(
                 "timer {name} is due at {} for handler {handler}, which service {} has no more; keep it until its timers have fired",
                 when.due,
@@ -175,9 +175,24 @@ pub(crate) fn timers_of(service: &Service, entries: &[Entry]) -> Result<Page, Co
             );
             Coded::new(Code::HANDLER_GONE, message)
         })?;
-        timers.push((when, lane));
+        timers.push((when, service.lane_of(place, key.into())));
     }
     Ok(Page { timers, is_last: entries.len() < service.limits.timers })
+}
+
+/// The first entries of a range of a shard's committed state; where units commit by themselves, as their transaction sees them.
+pub(crate) async fn scan(
+    env: &Env,
+    shard: u32,
+    transaction: Option<&mut Box<dyn UnitTransaction>>,
+    range: &KeyRange,
+    limit: usize,
+) -> Result<Vec<Entry>, Coded> {
+    match (&env.commits, transaction) {
+        (_, Some(transaction)) => transaction.scan(range, limit).await,
+        (Committing::Batch(commits), None) => commits.scan(shard, range, limit),
+        (Committing::Unit(_), None) => unreachable!("units that commit have a transaction"),
+    }
 }
 
 /// Reads what is kept of a shard that was loaded.
@@ -188,11 +203,7 @@ pub(crate) async fn read(env: &Env, shard: u32, generation: Generation) -> Resul
         Committing::Unit(commits) => Some(commits.begin(shard, generation).await?),
     };
     loop {
-        let page = match (&env.commits, &mut transaction) {
-            (Committing::Unit(_), Some(transaction)) => transaction.scan(&range, PAGE).await?,
-            (Committing::Batch(commits), _) => commits.scan(shard, &range, PAGE)?,
-            (Committing::Unit(_), None) => unreachable!("it was opened above"),
-        };
+        let page = scan(env, shard, transaction.as_mut(), &range, PAGE).await?;
         page.iter().try_for_each(|entry| reading.take(&env.service, entry))?;
         let is_last = page.len() < PAGE;
         match page.into_iter().next_back().map(|(key, _)| key) {
@@ -204,11 +215,7 @@ pub(crate) async fn read(env: &Env, shard: u32, generation: Generation) -> Resul
         Timers::found(env.service.limits.timers, Page { timers: Vec::new(), is_last: true })
     } else {
         let (range, page) = (timers::range_behind(None), env.service.limits.timers);
-        let entries = match (&env.commits, &mut transaction) {
-            (Committing::Unit(_), Some(transaction)) => transaction.scan(&range, page).await?,
-            (Committing::Batch(commits), _) => commits.scan(shard, &range, page)?,
-            (Committing::Unit(_), None) => unreachable!("it was opened above"),
-        };
+        let entries = scan(env, shard, transaction.as_mut(), &range, page).await?;
         Timers::found(page, timers_of(&env.service, &entries)?)
     };
     let limits = &env.service.limits;

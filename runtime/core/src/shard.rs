@@ -160,14 +160,9 @@ impl Shard {
     }
 
     /// How many lanes have parked records that will be handled without an operator; one more where a timer is due.
-    pub(crate) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self, now: Timestamp) -> usize {
         let books = self.home.books.borrow();
-        books.parking.waiting() + usize::from(books.timers.is_due(self.home.env.clock.now()))
-    }
-
-    /// Whether timers wait, due or not.
-    pub(crate) fn has_timers(&self) -> bool {
-        !self.home.books.borrow().timers.is_empty()
+        books.parking.waiting() + usize::from(books.timers.is_due(now))
     }
 
     /// Forgets what was read and is not under way; it will be read again by whoever owns the shard next. Tells how many

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::books::scan;
 use crate::code::{Code, Coded};
 use crate::handler::HandlerError;
 use crate::headers::{self, Headers};
@@ -288,15 +289,8 @@ impl<'a> Context<'a> {
         newer.extend(self.unit.writes.range(&range).map(|(suffix, value)| (suffix.clone(), value.clone())));
         // Each newer entry can hide at most one committed one.
         let wanted = limit.saturating_add(newer.len());
-        let committed = if let Some(transaction) = &mut self.unit.transaction {
-            transaction.scan(&full_range, wanted).await
-        } else {
-            let home = &self.unit.home;
-            let Committing::Batch(commits) = &home.env.commits else {
-                unreachable!("units that commit have a transaction")
-            };
-            commits.scan(home.shard, &full_range, wanted)
-        };
+        let Unit { home, transaction, .. } = &mut *self.unit;
+        let committed = scan(&home.env, home.shard, transaction.as_mut(), &full_range, wanted).await;
         for (key, value) in self.grounded(committed)? {
             newer.entry(key.slice(prefix.len()..)).or_insert(Some(value));
         }

@@ -38,7 +38,7 @@ impl Context<'_> {
     pub async fn schedule_at<E: Event>(&mut self, name: &str, at: Timestamp, event: E) -> Result<(), HandlerError> {
         let (state, before) = self.timer(name).await?;
         let when = self.unit.when(at);
-        let timer = self.unit.timer(&state, name, when.id, &event)?;
+        let timer = self.unit.timer_of(&state, name, when.id, &event)?;
         self.unit.schedule(state, name, before, when, &timer);
         Ok(())
     }
@@ -53,9 +53,7 @@ impl Context<'_> {
     ) -> Result<(), HandlerError> {
         let (state, before) = self.timer(name).await?;
         let when = self.unit.when(at);
-        let (handler, key) = (self.unit.registered().name.to_string(), state.key.to_vec());
-        let (headers, value) = (headers.as_bytes().to_vec(), value.to_vec());
-        let timer = Timer { handler, key, name: name.to_owned(), headers, value };
+        let timer = self.unit.timer(&state, name, headers.as_bytes().to_vec(), value.to_vec());
         self.unit.schedule(state, name, before, when, &timer);
         Ok(())
     }
@@ -69,16 +67,13 @@ impl Context<'_> {
     ) -> Result<(), HandlerError> {
         let (state, before) = self.timer(name).await?;
         let when = self.unit.when(at);
-        let [correlation, cause, trace] =
-            self.unit.record.headers.get_all([headers::CORRELATION_ID, headers::ID, headers::TRACE_PARENT]);
         let (own_id, source) = (self.unit.derived_own_id(), source(&self.unit.home.env.service.name));
         let mut block = Vec::new();
         headers::write(&mut block, headers::TYPE, Some(name.as_bytes()));
         headers::write(&mut block, headers::SOURCE, Some(source.as_bytes()));
         headers::write(&mut block, headers::ID, Some(&when.id.to_text()));
-        Lineage::of(correlation, cause.unwrap_or(own_id.as_bytes()), trace).write(&mut block);
-        let (handler, key) = (self.unit.registered().name.to_string(), state.key.to_vec());
-        let timer = Timer { handler, key, name: name.to_owned(), headers: block, value: value.to_vec() };
+        self.unit.lineage(&own_id).write(&mut block);
+        let timer = self.unit.timer(&state, name, block, value.to_vec());
         self.unit.schedule(state, name, before, when, &timer);
         Ok(())
     }
@@ -162,35 +157,42 @@ impl Unit {
         let names = owner(&self.registered().name, &state.key);
         self.keep(all(), when.suffix(), Some(timer.to_bytes()));
         self.keep(names, name_suffix(name), Some(when.to_value()));
-        let lane = self.home.env.service.lane_of(&timer.handler, state.key);
-        let lane = lane.expect("it is the handler of this unit");
+        let lane = self.home.env.service.lane_of(self.handler, state.key);
         self.entered.push(Entered::Scheduled { when, lane });
     }
 
+    /// What fires, of this unit's handler.
+    fn timer(&self, state: &StateId, name: &str, headers: Vec<u8>, value: Vec<u8>) -> Timer {
+        let (handler, key) = (self.registered().name.to_string(), state.key.to_vec());
+        Timer { handler, key, name: name.to_owned(), headers, value }
+    }
+
+    /// Where what the unit brings about comes from. `own_id` is what stands for its record's id where that has none.
+    fn lineage<'u>(&'u self, own_id: &'u str) -> Lineage<'u> {
+        let wanted = [headers::CORRELATION_ID, headers::ID, headers::TRACE_PARENT];
+        let [correlation, cause, trace] = self.record.headers.get_all(wanted);
+        Lineage::of(correlation, cause.unwrap_or(own_id.as_bytes()), trace)
+    }
+
     /// An event as it lies in state until it is due.
-    fn timer<E: Event>(&mut self, state: &StateId, name: &str, id: EventId, event: &E) -> Result<Timer, HandlerError> {
-        let env = std::rc::Rc::clone(&self.home.env);
-        let handler = self.registered().name.to_string();
+    fn timer_of<E: Event>(&self, state: &StateId, name: &str, id: EventId, event: &E) -> Result<Timer, HandlerError> {
+        let env = &self.home.env;
         let Some(emitted) = env.service.scheduled::<E>(self.handler) else {
-            let (event, name) = (E::NAME, std::any::type_name::<E>());
+            let (event, name, handler) = (E::NAME, std::any::type_name::<E>(), &self.registered().name);
             let message = format!("event {event} is not declared; add .on_timer::<{name}>() to handler {handler}");
             return Err(HandlerError::permanent(message));
         };
         let letters = env.service.dead_letters;
         let address = Address { topic: letters, partition: 0, timestamp: self.now };
-        let [correlation, cause, trace] =
-            self.record.headers.get_all([headers::CORRELATION_ID, headers::ID, headers::TRACE_PARENT]);
         let own_id = self.derived_own_id();
-        let lineage = Lineage::of(correlation, cause.unwrap_or(own_id.as_bytes()), trace);
+        let lineage = self.lineage(&own_id);
         let mut scratch = env.outputs();
         let stamp = Stamp { id: &id.to_text(), time: &env.time_text(self.now), key: Some(&state.key) };
         let written = emitted.write(event, stamp, address, |block| lineage.write(block), &mut scratch);
         let fits = written.and_then(|()| env.fits(letters, scratch.bytes()));
         fits.map_err(|error| HandlerError::permanent(format!("event {} cannot be scheduled: {error}", E::NAME)))?;
         let output = scratch.iter().next().expect("it was written");
-        let value = output.value.unwrap_or_default().to_vec();
-        let timer =
-            Timer { handler, key: state.key.to_vec(), name: name.to_owned(), headers: output.headers.to_vec(), value };
+        let timer = self.timer(state, name, output.headers.to_vec(), output.value.unwrap_or_default().to_vec());
         scratch.clear();
         env.recycle(scratch);
         Ok(timer)

@@ -1,6 +1,6 @@
 //! Time, chance and threads, injected.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -38,7 +38,6 @@ pub struct Heartbeat {
     handler: AtomicU64,
     waiting: AtomicU64,
     running: AtomicU64,
-    timers: AtomicBool,
 }
 
 impl Heartbeat {
@@ -60,16 +59,6 @@ impl Heartbeat {
     pub fn set_waiting(&self, shards: u64, keys: u64) {
         self.waiting.store(keys, Ordering::Release);
         self.running.store(shards, Ordering::Release);
-    }
-
-    /// Timers wait in the shards that run, due or not.
-    pub fn set_timers(&self, wait: bool) {
-        self.timers.store(wait, Ordering::Release);
-    }
-
-    /// Whether timers wait in the shards that run, due or not.
-    pub fn has_timers(&self) -> bool {
-        self.timers.load(Ordering::Acquire)
     }
 
     /// How many shards run. Of what others keep, nothing is known here.

@@ -72,9 +72,8 @@ fn reason_of(failure: &Failure) -> Option<&str> {
 }
 
 impl<G: Send + Sync + 'static> Process<G> {
-    fn reaction(&self, state: &str, event: &str) -> Option<&Reaction<G>> {
-        let found = self.reactions.iter().find(|((known, of), _)| *known == state && *of == event);
-        found.map(|(_, reaction)| reaction)
+    fn reaction<'a>(&'a self, state: &'a str, event: &'a str) -> Option<&'a Reaction<G>> {
+        self.reactions.get(&(state, event))
     }
 
     /// An event of one of the saga's types.

@@ -208,7 +208,7 @@ impl Service {
     /// The way of a record whose type header says `event`; a record without one is the topic's only event, where there is
     /// only one.
     pub(crate) fn way(&self, input: usize, event: Option<&[u8]>) -> Option<Way> {
-        let routes = &self.input(input).routes;
+        let routes = &self.inputs[input].routes;
         let route = match event {
             Some(event) => routes.iter().position(|route| route.event.as_bytes() == event)?,
             None if routes.len() == 1 => 0,
@@ -229,8 +229,9 @@ impl Service {
         input.and_then(|input| self.way(input, event)).unwrap_or(Way::NOWHERE)
     }
 
-    /// Whether a record of an input topic, or of a timer of this handler, can be read by the handler of its type: what an operator wants handled again is looked at
-    /// before. The error says what is wrong with it. A schema that the value names by an id of a registry is asked for there.
+    /// Whether a record of an input topic, or of a timer of this handler, can be read by the handler of its type: what an operator wants
+    /// handled again is looked at before. The error says what is wrong with it. A schema that the value names by an id of a registry is
+    /// asked for there.
     pub async fn check_value(
         &self,
         topic: &str,
@@ -270,17 +271,19 @@ impl Service {
     /// The lane of a record, which came from `position`. One without a key has its own.
     pub(crate) fn lane(&self, handler: usize, record: &Record, position: &Position) -> LaneId {
         match &record.key {
-            _ if self.registered(handler).in_order => LaneId::Partition(handler),
-            Some(key) => LaneId::Key(StateId { handler, key: key.clone() }),
+            Some(key) => self.lane_of(handler, key.clone()),
+            None if self.registered(handler).in_order => LaneId::Partition(handler),
             None => LaneId::Alone(handler, position.clone()),
         }
     }
 
-    /// The lane of a key of a handler, if there is such a handler.
-    pub(crate) fn lane_of(&self, handler: &str, key: Bytes) -> Option<LaneId> {
-        let handler = self.place_of(handler)?;
-        let is_in_order = self.registered(handler).in_order;
-        Some(if is_in_order { LaneId::Partition(handler) } else { LaneId::Key(StateId { handler, key }) })
+    /// The lane of a key of a handler.
+    pub(crate) fn lane_of(&self, handler: usize, key: Bytes) -> LaneId {
+        if self.registered(handler).in_order {
+            LaneId::Partition(handler)
+        } else {
+            LaneId::Key(StateId { handler, key })
+        }
     }
 
     fn input(&self, input: usize) -> &Input {

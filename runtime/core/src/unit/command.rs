@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::books::timers_of;
+use crate::books::{scan, timers_of};
 use crate::code::{Code, Coded};
 use crate::id::EventId;
 use crate::inbox;
@@ -78,15 +78,11 @@ pub(crate) async fn fetch_timer(home: &Home, when: When) -> Result<Option<Timer>
 /// The next timers behind one, as they are at this moment.
 pub(crate) async fn next_timers(home: &Home, behind: When) -> Result<Page, Coded> {
     let (range, page) = (timers::range_behind(Some(behind)), home.env.service.limits.timers);
-    let (committed, newer) = match (begin(home).await?, &home.env.commits) {
-        (Some(mut transaction), _) => (transaction.scan(&range, page).await?, Vec::new()),
-        (None, Committing::Batch(commits)) => {
-            let newer = home.memory.borrow().range(&timers::all(), &timers::suffixes_behind(behind));
-            // Each newer one can hide at most one that is committed.
-            (commits.scan(home.shard, &range, page + newer.len())?, newer)
-        }
-        (None, Committing::Unit(_)) => unreachable!("units that commit have a transaction"),
-    };
+    let mut transaction = begin(home).await?;
+    // Where units commit by themselves, memory holds nothing.
+    let newer = home.memory.borrow().range(&timers::all(), &timers::suffixes_behind(behind));
+    // Each newer one can hide at most one that is committed.
+    let committed = scan(&home.env, home.shard, transaction.as_mut(), &range, page + newer.len()).await?;
     let mut entries: BTreeMap<_, _> = committed.into_iter().map(|(key, value)| (key, Some(value))).collect();
     entries.extend(newer.into_iter().map(|(suffix, value)| (own_key(&timers::all(), &suffix), value)));
     let entries = entries.into_iter().filter_map(|(key, value)| Some((key, value?)));

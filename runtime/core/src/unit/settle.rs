@@ -20,6 +20,7 @@ use crate::parking::{Parked, Past, Redriven, Slot, Waits, lane_key};
 use crate::planted::{Bug, is_planted};
 use crate::ports::{Answer, Disposition};
 use crate::retry::COMMIT_RETRY;
+use crate::service::source;
 use crate::state::runtime_id;
 use crate::time::Timestamp;
 use crate::unit::command::{any_holds, obey};
@@ -231,7 +232,7 @@ pub(super) fn conclude(unit: &mut Unit) {
         Operation::of(order, "redrive", Became::Applied, unit.now)
     } else {
         let at = unit.now.as_millis();
-        let by = format!("/tidemill/{}", unit.home.env.service.name());
+        let by = source(unit.home.env.service.name());
         let is_held = matches!(unit.settles, Settles::Parked(_));
         let (act, what) = if is_held { ("applied", "its record") } else { ("copy", "a copy of its record") };
         let reason = format!("{what} had its effects");

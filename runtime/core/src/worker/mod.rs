@@ -141,11 +141,10 @@ impl Worker {
         moved |= self.poll_shards(cx);
         moved |= self.poll_commit(cx)?;
         moved |= self.poll_ownership(cx)?;
-        let waiting = self.shards.values().map(Shard::waiting).sum::<usize>();
+        let waiting = self.shards.values().map(|shard| shard.waiting(self.looked)).sum::<usize>();
         // What was parked and is handled is not done before that is durable.
         let is_open = !self.committer.is_idle() || self.shards.values().any(Shard::is_dirty);
         self.env.heartbeat.set_waiting(self.shards.len() as u64, waiting as u64 + u64::from(is_open));
-        self.env.heartbeat.set_timers(self.shards.values().any(Shard::has_timers));
         let gone = self.ownership.is_empty() && self.committer.is_idle();
         Ok(match self.ending.clone().filter(|_| gone) {
             Some(reason) => Turn::Gone(reason),

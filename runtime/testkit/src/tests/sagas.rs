@@ -2,14 +2,11 @@
 
 mod killed;
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tidemill_core::codec::Json;
 use tidemill_core::context::Context;
-use tidemill_core::event::Event;
 use tidemill_core::failure::Then;
 use tidemill_core::handler::HandlerError;
 use tidemill_core::retry::Retry;
@@ -26,30 +23,23 @@ const INSTANCE: Cell<Instance> = Cell::named("tidemill.saga");
 const HOUR: Duration = Duration::from_hours(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
-macro_rules! events {
-    ($($type:ident, $name:literal, $topic:literal;)*) => {$(
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-        struct $type {
-            order: String,
-            /// What goes wrong with it, if anything does.
-            #[serde(default)]
-            wrong: String,
-        }
-
-        impl Event for $type {
-            const NAME: &'static str = $name;
-            const VERSION: u32 = 1;
-            const TOPIC: &'static str = $topic;
-            type Codec = Json;
-
-            fn key(&self) -> Option<Cow<'_, [u8]>> {
-                Some(self.order.as_bytes().into())
+macro_rules! of_orders {
+    ($($type:ident, $name:literal, $topic:literal;)*) => {
+        $(
+            #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+            struct $type {
+                order: String,
+                /// What goes wrong with it, if anything does.
+                #[serde(default)]
+                wrong: String,
             }
-        }
-    )*};
+        )*
+
+        events! { $($type, $name, $topic, |event| Some(event.order.as_bytes().into());)* }
+    };
 }
 
-events! {
+of_orders! {
     Placed, "test.placed", "placed";
     Reserved, "test.reserved", "reserved";
     Refused, "test.refused", "refused";

@@ -1,13 +1,10 @@
 //! Timers as their users see them: when they fire, what cancels them, and what becomes of those whose handling fails.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tidemill_core::codec::Json;
 use tidemill_core::context::Context;
-use tidemill_core::event::Event;
 use tidemill_core::failure::{Policies, Then};
 use tidemill_core::handler::{Handler, HandlerError};
 use tidemill_core::limits::Limits;
@@ -33,22 +30,6 @@ struct Due {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Stray;
-
-macro_rules! events {
-    ($($type:ty, $name:literal, $topic:literal, $key:expr;)*) => {$(
-        impl Event for $type {
-            const NAME: &'static str = $name;
-            const VERSION: u32 = 1;
-            const TOPIC: &'static str = $topic;
-            type Codec = Json;
-
-            fn key(&self) -> Option<Cow<'_, [u8]>> {
-                let key: fn(&Self) -> Option<Cow<'_, [u8]>> = $key;
-                key(self)
-            }
-        }
-    )*};
-}
 
 events! {
     Wish, "test.wish", "wishes", |wish| (!wish.key.is_empty()).then(|| wish.key.as_bytes().into());

@@ -1,15 +1,12 @@
 //! A handler whose records say what their handling does.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tidemill_core::codec::Json;
 use tidemill_core::context::Context;
-use tidemill_core::event::Event;
 use tidemill_core::handler::{Handler, HandlerError};
 use tidemill_core::ports::Clock;
 use tidemill_core::state::{Cell, Map};
@@ -57,21 +54,6 @@ pub(crate) enum How {
 /// What some handlings need.
 pub(crate) const BANK: &str = "bank";
 
-macro_rules! events {
-    ($($type:ty, $name:literal, $topic:expr;)*) => {$(
-        impl Event for $type {
-            const NAME: &'static str = $name;
-            const VERSION: u32 = 1;
-            const TOPIC: &'static str = $topic;
-            type Codec = Json;
-
-            fn key(&self) -> Option<Cow<'_, [u8]>> {
-                None
-            }
-        }
-    )*};
-}
-
 /// What a task came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
@@ -95,21 +77,11 @@ pub(crate) struct Other(pub(crate) Task);
 pub(crate) struct Ring(pub(crate) u64);
 
 events! {
-    Ring, "test.ring", "";
-    Task, "test.task", IN;
-    Other, "test.other", "others";
-    Stray, "test.stray", "strays";
-}
-
-impl Event for Outcome {
-    const NAME: &'static str = "test.result";
-    const VERSION: u32 = 1;
-    const TOPIC: &'static str = OUT;
-    type Codec = Json;
-
-    fn key(&self) -> Option<Cow<'_, [u8]>> {
-        Some(self.key.as_bytes().into())
-    }
+    Ring, "test.ring", "", |_| None;
+    Task, "test.task", IN, |_| None;
+    Other, "test.other", "others", |_| None;
+    Stray, "test.stray", "strays", |_| None;
+    Outcome, "test.result", OUT, |outcome| Some(outcome.key.as_bytes().into());
 }
 
 pub(crate) const COUNT: Cell<u64> = Cell::named("count");

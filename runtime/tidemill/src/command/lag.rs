@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tidemill_core::code::{Coded, Exit};
 
-use crate::command::{Output, print, print_json, table};
+use crate::command::{Output, table};
 use crate::host::Host;
 
 #[derive(Serialize)]
@@ -29,15 +29,7 @@ pub(super) async fn show(host: &Host, output: Output) -> Result<Exit, Coded> {
             lines.push(Line { service: service.name().to_string(), topic, partition, records: lag.records });
         }
     }
-    match output {
-        Output::Json => print_json(&lines)?,
-        Output::Table => {
-            let row = |line: &Line| {
-                [line.service.clone(), line.topic.clone(), line.partition.to_string(), line.records.to_string()]
-            };
-            let rows: Vec<_> = lines.iter().map(row).collect();
-            print(table::lay_out(["service", "topic", "partition", "records"], &rows))?;
-        }
-    }
-    Ok(Exit::Done)
+    table::list(&lines, output, ["service", "topic", "partition", "records"], |line| {
+        [line.service.clone(), line.topic.clone(), line.partition.to_string(), line.records.to_string()]
+    })
 }

@@ -148,27 +148,12 @@ fn text(headers: &Headers, name: &str) -> Option<String> {
 
 fn lines(rows: &[OutboxRow], output: Output) -> Result<Exit, Coded> {
     let lines: Vec<Line> = rows.iter().map(Line::of).collect();
-    match output {
-        Output::Json => print_json(&lines)?,
-        Output::Table => {
-            let row = |line: &Line| {
-                let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-                let Line { id, event, kind, topic, key, at, parked } = line;
-                [
-                    id.to_string(),
-                    or_none(event),
-                    or_none(kind),
-                    topic.clone(),
-                    or_none(key),
-                    at.clone(),
-                    or_none(parked),
-                ]
-            };
-            let titles = ["id", "event", "type", "topic", "key", "at", "parked"];
-            print(table::lay_out(titles, &lines.iter().map(row).collect::<Vec<_>>()))?;
-        }
-    }
-    Ok(Exit::Done)
+    let titles = ["id", "event", "type", "topic", "key", "at", "parked"];
+    table::list(&lines, output, titles, |line| {
+        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let Line { id, event, kind, topic, key, at, parked } = line;
+        [id.to_string(), or_none(event), or_none(kind), topic.clone(), or_none(key), at.clone(), or_none(parked)]
+    })
 }
 
 fn unknown(id: u64) -> Coded {

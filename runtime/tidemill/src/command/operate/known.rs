@@ -6,7 +6,7 @@ use tidemill_core::inbox::{self, Place};
 use tidemill_core::state::runtime_range;
 
 use super::site::Site;
-use crate::command::{Output, print, print_json, table};
+use crate::command::{Output, table};
 use crate::query;
 
 #[derive(Serialize)]
@@ -41,17 +41,9 @@ pub(super) async fn show(site: &Site, (source, id): (&str, &str), output: Output
             format!("no event {id}{whose} is known to have had its effects; ids are kept for inbox.retention");
         return Err(Coded::new(Code::NOTHING_MATCHES, message));
     }
-    match output {
-        Output::Json => print_json(&lines)?,
-        Output::Table => {
-            let row = |line: &Line| {
-                let Line { service, handler, topic, partition, offset, applied_at } = line;
-                let place = format!("{topic}-{partition}@{offset}");
-                [service.clone(), handler.clone(), place, applied_at.clone()]
-            };
-            let rows: Vec<_> = lines.iter().map(row).collect();
-            print(table::lay_out(["service", "handler", "first record", "applied at"], &rows))?;
-        }
-    }
-    Ok(Exit::Done)
+    table::list(&lines, output, ["service", "handler", "first record", "applied at"], |line| {
+        let Line { service, handler, topic, partition, offset, applied_at } = line;
+        let place = format!("{topic}-{partition}@{offset}");
+        [service.clone(), handler.clone(), place, applied_at.clone()]
+    })
 }

@@ -70,17 +70,10 @@ pub(super) fn groups(entries: &[Entry], output: Output) -> Result<Exit, Coded> {
         })
         .collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
-    match output {
-        Output::Json => print_json(&groups)?,
-        Output::Table => {
-            let row = |group: &Group<'_>| {
-                let Group { fingerprint, count, code, handler, message, first, last } = group;
-                let count = count.to_string();
-                [*fingerprint, &count, code, handler, first, last, message].map(str::to_owned)
-            };
-            let titles = ["fingerprint", "count", "code", "handler", "first", "last", "message"];
-            print(table::lay_out(titles, &groups.iter().map(row).collect::<Vec<_>>()))?;
-        }
-    }
-    Ok(Exit::Done)
+    let titles = ["fingerprint", "count", "code", "handler", "first", "last", "message"];
+    table::list(&groups, output, titles, |group| {
+        let Group { fingerprint, count, code, handler, message, first, last } = group;
+        let count = count.to_string();
+        [*fingerprint, &count, code, handler, first, last, message].map(str::to_owned)
+    })
 }

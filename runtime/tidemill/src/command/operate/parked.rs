@@ -10,7 +10,7 @@ use super::act::Act;
 use super::lot::Entry;
 use super::shown::Whole;
 use super::site::Site;
-use crate::command::{Output, print, print_json, table};
+use crate::command::{Output, table};
 
 /// A parked record without its bytes.
 #[derive(Serialize)]
@@ -88,26 +88,19 @@ impl<'a> Line<'a> {
 pub(super) fn list(site: &Site, entries: &[Entry], output: Output) -> Result<Exit, Coded> {
     let now = site.host.clock().now();
     let lines: Vec<Line<'_>> = entries.iter().map(|entry| Line::of(entry, now)).collect();
-    match output {
-        Output::Json => print_json(&lines)?,
-        Output::Table => {
-            let row = |line: &Line<'_>| {
-                [
-                    line.id.to_owned(),
-                    line.service.to_owned(),
-                    line.handler.to_owned(),
-                    line.key.unwrap_or("-").to_owned(),
-                    format!("{}s", line.age_seconds),
-                    line.waits_for(),
-                    line.code.unwrap_or("-").to_owned(),
-                    line.message.unwrap_or_default().to_owned(),
-                ]
-            };
-            let titles = ["id", "service", "handler", "key", "age", "waits", "code", "message"];
-            print(table::lay_out(titles, &lines.iter().map(row).collect::<Vec<_>>()))?;
-        }
-    }
-    Ok(Exit::Done)
+    let titles = ["id", "service", "handler", "key", "age", "waits", "code", "message"];
+    table::list(&lines, output, titles, |line| {
+        [
+            line.id.to_owned(),
+            line.service.to_owned(),
+            line.handler.to_owned(),
+            line.key.unwrap_or("-").to_owned(),
+            format!("{}s", line.age_seconds),
+            line.waits_for(),
+            line.code.unwrap_or("-").to_owned(),
+            line.message.unwrap_or_default().to_owned(),
+        ]
+    })
 }
 
 pub(super) fn show(site: &Site, entries: &[Entry], output: Output) -> Result<Exit, Coded> {

@@ -158,25 +158,18 @@ pub(super) async fn need(site: &Site, key: &str) -> Result<Vec<Found>, Coded> {
 pub(super) fn list(site: &Site, found: &[Found], output: Output) -> Result<Exit, Coded> {
     let now = site.host.clock().now();
     let lines: Vec<Line<'_>> = found.iter().map(|found| found.line(now)).collect();
-    match output {
-        Output::Json => print_json(&lines)?,
-        Output::Table => {
-            let row = |line: &Line<'_>| {
-                [
-                    line.service.to_owned(),
-                    line.saga.to_owned(),
-                    line.key.to_owned(),
-                    line.status.to_owned(),
-                    line.outcome.unwrap_or(line.state).to_owned(),
-                    format!("{}s", line.age_seconds),
-                    line.reason.unwrap_or_default().to_owned(),
-                ]
-            };
-            let titles = ["service", "saga", "key", "status", "state", "age", "reason"];
-            print(table::lay_out(titles, &lines.iter().map(row).collect::<Vec<_>>()))?;
-        }
-    }
-    Ok(Exit::Done)
+    let titles = ["service", "saga", "key", "status", "state", "age", "reason"];
+    table::list(&lines, output, titles, |line| {
+        [
+            line.service.to_owned(),
+            line.saga.to_owned(),
+            line.key.to_owned(),
+            line.status.to_owned(),
+            line.outcome.unwrap_or(line.state).to_owned(),
+            format!("{}s", line.age_seconds),
+            line.reason.unwrap_or_default().to_owned(),
+        ]
+    })
 }
 
 pub(super) fn show(site: &Site, found: &[Found], output: Output) -> Result<Exit, Coded> {
@@ -208,16 +201,8 @@ pub(super) fn show(site: &Site, found: &[Found], output: Output) -> Result<Exit,
 
 pub(super) fn history(found: &[Found], output: Output) -> Result<Exit, Coded> {
     let steps: Vec<Step<'_>> = found.iter().flat_map(|found| found.instance.history.iter().map(step)).collect();
-    match output {
-        Output::Json => print_json(&steps)?,
-        Output::Table => {
-            let row = |step: &Step<'_>| {
-                let from = if step.from.is_empty() { "-" } else { step.from };
-                [step.at.clone(), step.event.to_owned(), from.to_owned(), step.to.to_owned(), step.emitted.join(", ")]
-            };
-            let titles = ["at", "event", "from", "to", "emitted"];
-            print(table::lay_out(titles, &steps.iter().map(row).collect::<Vec<_>>()))?;
-        }
-    }
-    Ok(Exit::Done)
+    table::list(&steps, output, ["at", "event", "from", "to", "emitted"], |step| {
+        let from = if step.from.is_empty() { "-" } else { step.from };
+        [step.at.clone(), step.event.to_owned(), from.to_owned(), step.to.to_owned(), step.emitted.join(", ")]
+    })
 }

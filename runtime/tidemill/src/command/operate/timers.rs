@@ -6,7 +6,7 @@ use tidemill_core::timers::{self, Pending};
 
 use super::site::Site;
 use crate::command::filter::{Fact, Field, Filter};
-use crate::command::{Output, print, print_json, table};
+use crate::command::{Output, table};
 use crate::query::entries;
 
 #[derive(Serialize)]
@@ -83,18 +83,11 @@ pub(super) async fn list(site: &Site, filter: Option<&Filter>, output: Output) -
         found.sort_by_key(|(due, _)| *due);
         lines.extend(found.into_iter().map(|(_, line)| line));
     }
-    match output {
-        Output::Json => print_json(&lines)?,
-        Output::Table => {
-            let row = |line: &Line| {
-                let Line { service, handler, key, name, event, due, due_in_seconds, .. } = line;
-                let key = key.clone().unwrap_or_else(|| "-".to_owned());
-                let due_in = format!("{due_in_seconds}s");
-                [service.clone(), handler.clone(), key, name.clone(), event.clone(), due.clone(), due_in]
-            };
-            let titles = ["service", "handler", "key", "name", "type", "due", "due in"];
-            print(table::lay_out(titles, &lines.iter().map(row).collect::<Vec<_>>()))?;
-        }
-    }
-    Ok(Exit::Done)
+    let titles = ["service", "handler", "key", "name", "type", "due", "due in"];
+    table::list(&lines, output, titles, |line| {
+        let Line { service, handler, key, name, event, due, due_in_seconds, .. } = line;
+        let key = key.clone().unwrap_or_else(|| "-".to_owned());
+        let due_in = format!("{due_in_seconds}s");
+        [service.clone(), handler.clone(), key, name.clone(), event.clone(), due.clone(), due_in]
+    })
 }
