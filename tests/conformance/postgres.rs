@@ -4,6 +4,7 @@ mod fence;
 mod handler;
 mod order;
 mod outbox;
+mod process;
 mod relay;
 mod rows;
 

@@ -84,7 +84,7 @@ fn service() -> Arc<Built> {
     Arc::new(builder.emits::<Booked>().build().unwrap())
 }
 
-fn ports() -> Ports {
+pub(super) fn ports() -> Ports {
     Ports {
         clock: Arc::new(Wall),
         random: Rc::new(Seeded::new(1)),

@@ -22,7 +22,7 @@ use crate::record::Position;
 use crate::retry::Retry;
 use crate::state::{Cell, Unreadable, decode, own};
 use crate::time::Timestamp;
-use crate::unit::Unit;
+use crate::unit::{Unit, open};
 
 pub use entries::Entries;
 
@@ -152,10 +152,19 @@ impl<'a> Context<'a> {
         self.write(self.unit.home.env.cell(cell.name()), None);
     }
 
-    /// Nothing of what the attempt did so far stays.
-    pub(crate) fn forget(&mut self) {
+    /// Nothing of what the attempt did so far stays, nor of what it did in a transaction of its own.
+    pub(crate) async fn forget(&mut self) -> Result<(), HandlerError> {
+        // What broke beneath the handler is no fault of the handler's, whatever it answers: the unit runs again.
+        if let Some(cause) = self.unit.transaction.as_ref().and_then(|transaction| transaction.broken()) {
+            return Err(HandlerError::transient(cause.message));
+        }
         self.unit.fault = None;
         self.unit.forget();
+        if self.unit.transaction.take().is_some() {
+            let opened = open(self.unit).await;
+            self.grounded(opened)?;
+        }
+        Ok(())
     }
 
     /// The types of the events that were emitted so far.

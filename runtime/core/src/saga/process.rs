@@ -98,7 +98,7 @@ impl<G: Send + Sync + 'static> Process<G> {
                     Err(failure) => {
                         let Some(reason) = reason_of(&failure) else { return Err(failure) };
                         if !is_planted(Bug::StepLeavesTrace) {
-                            cx.forget();
+                            cx.forget().await.map_err(failed)?;
                         }
                         Next::abort(reason)
                     }
@@ -226,7 +226,7 @@ impl<G: Send + Sync + 'static> Process<G> {
                 "undone".to_owned()
             }
             Err(Failure::Handler(error)) if !matches!(error.class(), Class::Fatal(_)) => {
-                cx.forget();
+                cx.forget().await.map_err(failed)?;
                 instance.tries += 1;
                 if *error.class() == Class::Permanent || instance.tries >= self.retry.attempts {
                     instance.status = Status::NeedsPerson;

@@ -31,7 +31,7 @@ use crate::timers::{self, When};
 use crate::worker::Env;
 
 pub(crate) use command::{fetch, fetch_timer, kept, next_timers};
-pub(crate) use run::run;
+pub(crate) use run::{open, run};
 
 /// What a unit needs to know of the shard it runs in.
 #[derive(Clone)]

@@ -170,7 +170,7 @@ pub(super) fn refused(cause: Coded) -> Answer {
 }
 
 /// Opens the unit's transaction, where units have their own.
-pub(super) async fn open(unit: &mut Unit) -> Result<(), Coded> {
+pub(crate) async fn open(unit: &mut Unit) -> Result<(), Coded> {
     if let Committing::Unit(commits) = &unit.home.env.commits {
         let commits = Rc::clone(commits);
         unit.transaction = Some(commits.begin(unit.home.shard, unit.home.generation).await?);
