@@ -5,6 +5,7 @@ mod handler;
 mod order;
 mod outbox;
 mod process;
+mod readable;
 mod relay;
 mod rows;
 

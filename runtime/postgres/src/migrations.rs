@@ -8,7 +8,8 @@ use crate::failure::coded;
 use crate::settings::Settings;
 
 /// What makes each version out of the one before. What is released is never changed.
-const STEPS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const STEPS: &[&str] =
+    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
 
 /// Keeps two that migrate at the same time apart: any number that nobody else takes.
 const LOCK: i64 = 0x7469_6465_6d69_6c6c;
