@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tidemill::prelude::*;
-use tidemill::saga::{Begin, Compensation, Missing, Next, SagaBuilder, State, Step, Undo};
+use tidemill::saga::{Begin, Compensation, Leads, Missing, Next, SagaBuilder, State, Step, Undo};
 use tidemill_testkit::simulation::{Run, Simulation, Violation};
 
 use crate::workloads::{broken, limits};
@@ -129,13 +129,15 @@ impl Undo<ReleaseStock> for Process {
 
 fn declared(saga: SagaBuilder<Process>) -> SagaBuilder<Process> {
     let long = Duration::from_hours(1);
-    saga.begins_with::<Placed>()
+    saga.begins_with::<Placed>([Leads::to::<Reserving>()])
         .state::<Reserving>(|state| {
-            let state = state.on::<Reserved>().on::<Refused>().on::<Overdue>().ignore::<Placed>();
+            let state = state.on::<Reserved>([Leads::to::<Paying>()]).on::<Refused>([Leads::abort()]);
+            let state = state.on::<Overdue>([Leads::abort()]).ignore::<Placed>();
             state.wait::<Paid>(long).wait::<Declined>(long)
         })
         .state::<Paying>(|state| {
-            let state = state.on::<Paid>().on::<Declined>().on::<Overdue>();
+            let state = state.on::<Paid>([Leads::end("confirmed")]);
+            let state = state.on::<Declined>([]).on::<Overdue>([Leads::abort()]);
             state.ignore::<Placed>().ignore::<Reserved>().ignore::<Refused>()
         })
         .missing::<Reserved>(Missing::DeadLetter)

@@ -17,6 +17,7 @@ use crate::parking::{PARKED, Parked, Parking, Slot, Waits};
 use crate::planted::{Bug, is_planted};
 use crate::ports::{Committing, Entry, Generation, KeyRange, UnitTransaction};
 use crate::record::Position;
+use crate::saga::stored::{SHAPES, Shapes, look_through};
 use crate::service::Service;
 use crate::state::{ScopeKey, runtime_range};
 use crate::timers::{self, Page, Timer, Timers, When};
@@ -60,6 +61,8 @@ pub(crate) struct Books {
     pub(crate) inbox: Inbox,
     pub(crate) copies: Copies,
     pub(crate) timers: Timers,
+    /// What goes into the next mark: which sagas' instances were looked through.
+    pub(crate) shapes: Shapes,
 }
 
 /// What was found in the state of a shard.
@@ -101,6 +104,7 @@ struct Reading {
     copies: Copies,
     mark: Option<Mark>,
     origins: BTreeMap<u64, Position>,
+    shapes: BTreeMap<Bytes, Bytes>,
     parked: Vec<(Slot, LaneId, Waits)>,
 }
 
@@ -128,6 +132,7 @@ impl Reading {
                 self.letters.open(id, Open::read(value).map_err(|_| bad("an open dead letter"))?);
             }
             GUARD => self.mark = Mark::read(value),
+            SHAPES => drop(self.shapes.insert(Bytes::copy_from_slice(entry), value.clone())),
             COPIES if is_planted(Bug::CopiesForgotten) => {}
             COPIES => self.copies.take(entry, value).ok_or_else(|| bad("the number of copies"))?,
             _ if is_planted(Bug::InboxLost) => {}
@@ -136,14 +141,15 @@ impl Reading {
         Ok(())
     }
 
-    fn into_found(self, inbox: Inbox, timers: Timers) -> Found {
-        let Self { letters, inbox: known, copies, mark, origins, mut parked } = self;
+    fn into_found(self, inbox: Inbox, timers: Timers, shapes: Shapes) -> Found {
+        let Self { letters, inbox: known, copies, mark, origins, mut parked, shapes: _ } = self;
         let mut parking = Parking::default();
         parked.sort_unstable_by_key(|(slot, ..)| slot.number);
         for (slot, lane, waits) in parked {
             parking.add(&lane, slot, &waits);
         }
-        Found { books: Books { parking, letters, inbox: known.into_inbox(inbox), copies, timers }, mark, origins }
+        let books = Books { parking, letters, inbox: known.into_inbox(inbox), copies, timers, shapes };
+        Found { books, mark, origins }
     }
 }
 
@@ -218,7 +224,8 @@ pub(crate) async fn read(env: &Env, shard: u32, generation: Generation) -> Resul
         let entries = scan(env, shard, transaction.as_mut(), &range, page).await?;
         Timers::found(page, timers_of(&env.service, &entries)?)
     };
+    let shapes = look_through(env, shard, transaction.as_mut(), &reading.shapes).await?;
     let limits = &env.service.limits;
     let by_unit = matches!(env.commits, Committing::Unit(_));
-    Ok(reading.into_found(Inbox::new(limits.inbox_retention, limits.inbox_memory, by_unit), timers))
+    Ok(reading.into_found(Inbox::new(limits.inbox_retention, limits.inbox_memory, by_unit), timers, shapes))
 }

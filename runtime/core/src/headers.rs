@@ -30,6 +30,15 @@ pub const CAUSATION_ID: &str = "ce_causationid";
 /// W3C trace context.
 pub const TRACE_PARENT: &str = "traceparent";
 
+/// The handler of the service that a record of its internal topic is meant for.
+pub const HANDLER: &str = "tm-handler";
+/// Who gets the reply to a command: a service and its handler.
+pub const REPLY_TO: &str = "tm-reply-to";
+/// The key under which the reply is to stand.
+pub const REPLY_KEY: &str = "tm-reply-key";
+/// The id of the command that a reply is to.
+pub const IN_REPLY_TO: &str = "tm-in-reply-to";
+
 /// The id of a dead letter: the same for each time that its record fails again.
 pub const DL_ID: &str = "tm-dl-id";
 /// How many times its record failed for good, from 1.

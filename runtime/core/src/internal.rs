@@ -75,6 +75,22 @@ pub enum Wish {
     Release,
     /// Give a parked record up; it will have no effects.
     DiscardParked,
+    /// Go on with an instance of a saga that needs a person.
+    Saga(Help),
+}
+
+/// How a person helps an instance of a saga of which something could not be undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Help {
+    /// It is tried again, as often as at first.
+    Retry,
+    /// It is not undone, and what was done before it is.
+    Skip,
+    /// Nothing more is undone: the instance has ended.
+    Finish {
+        /// With this outcome.
+        outcome: String,
+    },
 }
 
 impl Wish {
@@ -85,6 +101,9 @@ impl Wish {
             Self::Discard { .. } => "discard",
             Self::Release => "release",
             Self::DiscardParked => "discard-parked",
+            Self::Saga(Help::Retry) => "saga-retry",
+            Self::Saga(Help::Skip) => "saga-skip",
+            Self::Saga(Help::Finish { .. }) => "saga-finish",
         }
     }
 }
@@ -134,7 +153,7 @@ pub enum Became {
 pub struct Operation {
     /// The command's id; of what happened without one, the letter's.
     pub id: String,
-    /// What was wanted: `redrive`, `discard`, `release`, `discard-parked`; `applied` where a held record
+    /// What was wanted: `redrive`, `discard`, `release`, `discard-parked`, `saga-retry`, `saga-skip`, `saga-finish`; `applied` where a held record
     /// had its effects without a redrive, `copy` where a copy of a letter's record had.
     pub act: String,
     /// Who wanted it.

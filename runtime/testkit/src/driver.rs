@@ -9,8 +9,9 @@ use tidemill_core::code::Coded;
 use tidemill_core::codec::Codec;
 use tidemill_core::event::Event;
 use tidemill_core::headers;
-use tidemill_core::internal;
+use tidemill_core::internal::{self, Command, Help, Order, Wish};
 use tidemill_core::letters::Letter;
+use tidemill_core::outputs::{Address, Outputs};
 use tidemill_core::parking::{self, Parked};
 use tidemill_core::ports::{Broker, Clock, Entry, Heartbeat, NoObserver};
 use tidemill_core::publisher::{Publication, Publisher};
@@ -133,10 +134,15 @@ impl TestDriver {
 
     /// Ends the process where it stands and starts the service again. What was committed is there; the rest never was.
     pub fn crash_and_restart(&mut self) {
+        self.try_restart().unwrap_or_else(|error| panic!("the service stopped: {error}"));
+    }
+
+    /// As [`TestDriver::crash_and_restart`], for a service that may not start again: tells why it did not.
+    pub fn try_restart(&mut self) -> Result<(), Coded> {
         if let Some(worker) = self.worker.take() {
             self.executor.crash(worker);
         }
-        self.settle().unwrap_or_else(|error| panic!("the service stopped: {error}"));
+        self.settle()
     }
 
     /// Stops the service for some time, and starts it again. What was due meanwhile happens then.
@@ -194,6 +200,22 @@ impl TestDriver {
         let mut found: Vec<_> = entries.iter().filter_map(parking::parked).collect();
         found.sort_by_key(|(_, number, _)| *number);
         found.into_iter().map(|(.., parked)| parked).collect()
+    }
+
+    /// Has a person help the instance of a key of a saga, one of which something could not be undone, and waits as [`TestDriver::send`]
+    /// does. Where it needs nobody, nothing happens.
+    pub fn help(&mut self, saga: &str, key: &str, help: Help) {
+        self.sent += 1;
+        let (id, reason) = (self.sent.to_string(), "a test".to_owned());
+        let order = Order { id, by: MEMBER.to_owned(), reason, at: self.clock.now().as_millis() };
+        let internal = internal::internal(&self.name);
+        let target = Parked::of_key(saga, &internal, SHARD, key.as_bytes());
+        let (value, headers) = Command { order, wish: Wish::Saga(help), target }.to_record();
+        let mut outputs = Outputs::new([Arc::from(internal)].as_slice().into());
+        let address = Address { topic: 0, partition: SHARD, timestamp: self.clock.now() };
+        outputs.push_raw(address, Some(key.as_bytes()), &headers, Some(&value));
+        block_on(&self.clock, self.broker.publish(outputs)).unwrap_or_else(|error| panic!("it is not taken: {error}"));
+        self.settle().unwrap_or_else(|error| panic!("the service stopped: {error}"));
     }
 
     /// The timers that wait, in the order in which they are due.

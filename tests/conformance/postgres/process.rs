@@ -8,7 +8,7 @@ use futures_util::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use tidemill::prelude::*;
 use tidemill::retry::Retry;
-use tidemill::saga::{Begin, Compensation, Missing, Next, State, Step, Undo};
+use tidemill::saga::{Begin, Compensation, Leads, Missing, Next, State, Step, Undo};
 use tidemill_core::ports::Broker;
 use tidemill_core::publisher::{Publication, Publisher};
 use tidemill_core::service::Service as Built;
@@ -81,8 +81,8 @@ impl Undo<TakeBack> for Process {
 fn service() -> Arc<Built> {
     let quick = Retry { attempts: 5, first_delay: Duration::from_millis(1), longest_delay: Duration::from_millis(1) };
     let builder = Service::builder(SERVICE).saga("process", Process(AtomicBool::new(false)), |saga| {
-        let saga = saga.begins_with::<Begun>().missing::<Broken>(Missing::DeadLetter);
-        saga.state::<Running>(|state| state.ignore::<Begun>().on::<Broken>()).undo::<TakeBack>().undo_retry(quick)
+        let saga = saga.begins_with::<Begun>([Leads::to::<Running>()]).missing::<Broken>(Missing::DeadLetter);
+        saga.state::<Running>(|state| state.ignore::<Begun>().on::<Broken>([])).undo::<TakeBack>().undo_retry(quick)
     });
     Arc::new(builder.build().unwrap())
 }

@@ -17,7 +17,7 @@ impl Context<'_> {
     /// event that is larger than its topic takes, where the broker tells.
     #[expect(clippy::needless_pass_by_value, reason = "an event that is emitted is done with, and callers read better")]
     pub fn emit<E: Event>(&mut self, event: E) {
-        if let Err(error) = self.unit.emit(&event) {
+        if let Err(error) = self.unit.emit(&event, Said::Event) {
             self.fail(error);
         }
     }
@@ -42,6 +42,16 @@ impl Context<'_> {
             self.fail(HandlerError::permanent(message));
         }
     }
+}
+
+/// As what an event is emitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    Event,
+    /// A command whose reply comes back to this key.
+    Request,
+    /// The reply to this record, if it is asked for one.
+    Reply,
 }
 
 /// What an event's headers say of where it comes from.
@@ -129,7 +139,7 @@ impl Unit {
         if self.record.headers.get(headers::ID).is_some() { String::new() } else { self.own_id() }
     }
 
-    fn address(&self, topic: u16, key: Option<&[u8]>) -> Address {
+    pub(super) fn address(&self, topic: u16, key: Option<&[u8]>) -> Address {
         let partitions = self.home.env.output_topics[usize::from(topic)].partitions;
         let partition = match key {
             Some(key) => partition_for(key, partitions),
@@ -144,7 +154,8 @@ impl Unit {
         self.home.env.fits(topic, self.outputs.bytes() - before)
     }
 
-    fn emit<E: Event>(&mut self, event: &E) -> Result<(), HandlerError> {
+    /// Emits an event, and answers its id.
+    pub(super) fn emit<E: Event>(&mut self, event: &E, said: Said) -> Result<EventId, HandlerError> {
         let env = std::rc::Rc::clone(&self.home.env);
         let Some((emitted, topic)) = env.service.emitted::<E>() else {
             let message = format!(
@@ -160,8 +171,16 @@ impl Unit {
         let base = self.id_base.unwrap_or_else(|| self.derived_base(source, id_header));
         self.id_base = Some(base);
         let place = u32::try_from(self.outputs.len()).expect("fewer than 2^32 outputs of one unit");
-        let id = EventId::derive(base, place).to_text();
-        let key = event.key();
+        let id = EventId::derive(base, place);
+        let asker = if said == Said::Reply {
+            self.record.headers.get_all([headers::REPLY_TO, headers::REPLY_KEY])
+        } else {
+            [None; 2]
+        };
+        let key = match asker {
+            [Some(_), Some(key)] => Some(std::borrow::Cow::Borrowed(key)),
+            _ => event.key(),
+        };
         let address = self.address(topic, key.as_deref());
         let own_id;
         let cause = if let Some(id) = id_header {
@@ -171,11 +190,23 @@ impl Unit {
             own_id.as_bytes()
         };
         let lineage = Lineage::of(correlation, cause, trace);
-        let stamp = Stamp { id: &id, time: &env.time_text(self.now), key: key.as_deref() };
+        let stamp = Stamp { id: &id.to_text(), time: &env.time_text(self.now), key: key.as_deref() };
         let before = self.outputs.bytes();
-        let written = emitted.write(event, stamp, address, |block| lineage.write(block), &mut self.outputs);
+        let own = if said == Said::Request { Some((self.asker(), self.record.key.clone())) } else { None };
+        let headers = |block: &mut Vec<u8>| {
+            lineage.write(block);
+            if let Some((asker, key)) = &own {
+                headers::write(block, headers::REPLY_TO, Some(asker.as_bytes()));
+                headers::write(block, headers::REPLY_KEY, key.as_deref());
+            } else if let [Some(asker), Some(_)] = asker {
+                headers::write(block, headers::REPLY_TO, Some(asker));
+                headers::write(block, headers::IN_REPLY_TO, Some(cause));
+            }
+        };
+        let written = emitted.write(event, stamp, address, headers, &mut self.outputs);
         written
             .and_then(|()| self.check_size(topic, before))
+            .map(|()| id)
             .map_err(|error| HandlerError::permanent(format!("event {} cannot be written: {error}", E::NAME)))
     }
 }

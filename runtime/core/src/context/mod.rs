@@ -2,6 +2,7 @@
 
 mod emit;
 mod entries;
+mod replies;
 mod timers;
 
 use std::ops::Bound;
@@ -167,13 +168,18 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// The types of the events that were emitted so far.
+    /// The types of the events that were emitted so far, each once.
     pub(crate) fn emitted_types(&self) -> Vec<String> {
-        let of = |output: crate::outputs::Output<'_>| {
-            let headers = Headers::from_bytes(Bytes::copy_from_slice(output.headers));
-            headers.text(headers::TYPE).unwrap_or(output.topic).to_owned()
-        };
-        self.unit.outputs.iter().map(of).collect()
+        let mut types = Vec::<String>::new();
+        for output in self.unit.outputs.iter() {
+            let mut headers = headers::iter(output.headers);
+            let named = headers.find_map(|(name, value)| value.filter(|_| name == headers::TYPE));
+            let event = named.and_then(|value| std::str::from_utf8(value).ok()).unwrap_or(output.topic);
+            if !types.iter().any(|known| known == event) {
+                types.push(event.to_owned());
+            }
+        }
+        types
     }
 
     /// The delay before another try, by chance that a replay draws again.

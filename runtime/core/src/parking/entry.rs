@@ -103,6 +103,13 @@ impl Parked {
         }
     }
 
+    /// What stands for a record where a command is about a key of a handler, and about no record.
+    pub fn of_key(handler: &str, topic: &str, partition: u32, key: &[u8]) -> Self {
+        let (key, value) = (Some(Bytes::copy_from_slice(key)), None);
+        let record = Record { offset: 0, timestamp: Timestamp::default(), key, value, headers: Headers::default() };
+        Self::new(handler, &TopicPartition::new(topic, partition), &record, String::new())
+    }
+
     /// Where the record came from.
     pub fn position(&self) -> Position {
         self.origin().at(self.offset)

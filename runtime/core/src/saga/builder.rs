@@ -6,19 +6,20 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::future::LocalBoxFuture;
-
 use crate::code::{Code, Coded};
-use crate::codec::{Codec, CodecError};
-use crate::context::Context;
+use crate::codec::Codec;
 use crate::emitted::Emitted;
 use crate::event::Event;
-use crate::handler::{Failure, Route};
+use crate::handler::Route;
+use crate::internal::COMMAND;
 use crate::retry::Retry;
-use crate::saga::process::{Missing, OWN, Process, Reaction};
-use crate::saga::reaction::{Begins, Reader, Reads, StepOf, UndoOf};
-use crate::saga::{Begin, Compensation, State, Step, Undo};
+use crate::saga::graph::{Edge, Graph};
+use crate::saga::next::Leads;
+use crate::saga::process::{Beginning, Missing, Process, Reaction, Stated};
+use crate::saga::reaction::{Reader, Reads, StepOf, UndoOf, looks};
+use crate::saga::route::{OwnRoute, RekeyRoute, SagaRoute};
+use crate::saga::undoing::OWN;
+use crate::saga::{About, Begin, Compensation, State, Step, Undo};
 use crate::service::declared::{Declared, Taken, Timer};
 
 /// How often undoing something is tried, unless said otherwise.
@@ -36,6 +37,8 @@ struct Known {
     type_id: TypeId,
     reader: Result<Arc<dyn Reader>, Coded>,
     emitted: Result<Emitted, Coded>,
+    /// Who takes it from its topic, if its records stand under another key there than its instance.
+    rekeyed: Option<Box<dyn Route>>,
 }
 
 /// Declares one saga of a service: its states, and what each event means in each of them.
@@ -44,7 +47,7 @@ pub struct SagaBuilder<G> {
     source: String,
     process: Process<G>,
     events: Vec<Known>,
-    states: Vec<&'static str>,
+    graph: Graph,
     /// What contradicts itself, as it was met.
     wrong: Vec<String>,
 }
@@ -61,22 +64,37 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
             saga,
             begins: BTreeMap::new(),
             missing: BTreeMap::new(),
-            reactions: BTreeMap::new(),
+            states: BTreeMap::new(),
             undo: BTreeMap::new(),
             retry: UNDO_RETRY,
             kept: KEPT,
         };
-        Self { name, source, process, events: Vec::new(), states: Vec::new(), wrong: Vec::new() }
+        Self { name, source, process, events: Vec::new(), graph: Graph::default(), wrong: Vec::new() }
     }
 
-    /// Events of type `E` begin an instance where there is none. Every state says what another one means.
-    pub fn begins_with<E: Event>(mut self) -> Self
+    /// Events of type `E` begin an instance where there is none, and lead to these places. Every state says what another one means.
+    pub fn begins_with<E: Event>(mut self, leads: impl IntoIterator<Item = Leads>) -> Self
     where
         G: Begin<E>,
     {
         if let Some(reads) = self.reads::<E>() {
-            let begin: Box<dyn Begins<G>> = Box::new(reads);
-            self.process.begins.insert(E::NAME, begin);
+            let leads: Vec<_> = leads.into_iter().collect();
+            self.graph.edges.push(Edge { from: None, event: E::NAME, leads: leads.clone() });
+            if self.process.begins.insert(E::NAME, Beginning { begin: Box::new(reads), leads }).is_some() {
+                self.wrong.push(format!("it says twice that {} begins it", E::NAME));
+            }
+        }
+        self
+    }
+
+    /// Records of type `E` stand under another key than the one of their instance, which this says. A handler that is called as the saga,
+    /// with `.E` behind it, takes them from their topic and hands them on through the service's internal topic, under that key. There they
+    /// are in the order in which they were handed on.
+    pub fn keyed_by<E: Event>(mut self, key: fn(&E) -> String) -> Self {
+        if let Some(reads) = self.reads::<E>() {
+            let route = RekeyRoute { reads, saga: Arc::clone(&self.name), key };
+            let known = self.events.iter_mut().find(|known| known.event == E::NAME).expect("it was added");
+            known.rekeyed = Some(Box::new(route));
         }
         self
     }
@@ -88,13 +106,13 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
     }
 
     /// A state, and what events mean in it.
-    pub fn state<S: State>(self, declare: impl FnOnce(StateBuilder<G, S>) -> StateBuilder<G, S>) -> Self {
-        let mut saga = declare(StateBuilder { saga: self, state: PhantomData }).saga;
-        if saga.states.contains(&S::NAME) {
-            saga.wrong.push(format!("it has two states called {}", S::NAME));
+    pub fn state<S: State>(mut self, declare: impl FnOnce(StateBuilder<G, S>) -> StateBuilder<G, S>) -> Self {
+        let stated = Stated { version: S::VERSION, looks: looks::<S>, reactions: BTreeMap::new() };
+        if self.process.states.insert(S::NAME, stated).is_some() {
+            self.wrong.push(format!("it has two states called {}", S::NAME));
         }
-        saga.states.push(S::NAME);
-        saga
+        self.graph.states.push(S::NAME);
+        declare(StateBuilder { saga: self, state: PhantomData }).saga
     }
 
     /// How what `C` tells of is undone.
@@ -105,6 +123,7 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
         if self.process.undo.insert(C::NAME, Box::new(UndoOf::<C>(PhantomData))).is_some() {
             self.wrong.push(format!("{} is undone in two ways", C::NAME));
         }
+        self.graph.undo.push(C::NAME);
         self
     }
 
@@ -131,6 +150,7 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
                 type_id: TypeId::of::<E>(),
                 reader: Reads::<E>::open().map(|reads| -> Arc<dyn Reader> { Arc::new(reads) }),
                 emitted: Emitted::open::<E>(&self.source),
+                rekeyed: None,
             });
         }
         let known = self.events.iter().find(|known| known.event == E::NAME).expect("it was added");
@@ -143,7 +163,8 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
     }
 
     fn react<E: Event>(&mut self, state: &'static str, reaction: Reaction<G>) {
-        if self.process.reactions.insert((state, E::NAME), reaction).is_some() {
+        let stated = self.process.states.get_mut(state).expect("it is being declared");
+        if stated.reactions.insert(E::NAME, reaction).is_some() {
             self.wrong.push(format!("state {state} says twice what happens with {}", E::NAME));
         }
     }
@@ -157,8 +178,9 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
         if self.process.begins.is_empty() {
             return bad("nothing begins it; add .begins_with::<…>()".to_owned());
         }
-        for state in &self.states {
-            let silent = self.events.iter().find(|known| !self.process.reactions.contains_key(&(*state, known.event)));
+        for state in &self.graph.states {
+            let reactions = &self.process.states[state].reactions;
+            let silent = self.events.iter().find(|known| !reactions.contains_key(known.event));
             if let Some(known) = silent {
                 return bad(format!("state {state} does not say what happens with {}", known.event));
             }
@@ -170,6 +192,13 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
                 "it does not say what happens with {event} where there is no instance; add .missing::<…>(…)"
             ));
         }
+        if let Some((Edge { from, event, .. }, state)) = self.graph.unknown() {
+            let from = from.unwrap_or("the beginning");
+            return bad(format!("{event} leads from {from} to state {state}, which is not declared"));
+        }
+        if let Some(state) = self.graph.unreachable() {
+            return bad(format!("no event leads to state {state}"));
+        }
         let events: BTreeSet<&str> = self.events.iter().map(|known| known.event).collect();
         match self.process.missing.keys().find(|event| !events.contains(**event)) {
             Some(event) => bad(format!("it says what a missing instance means for {event}, which no state takes")),
@@ -177,39 +206,61 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
         }
     }
 
-    /// The saga as a handler.
-    pub(crate) fn declared(self) -> Declared {
+    /// The saga as a handler, and those that hand its events on to it.
+    pub(crate) fn declared(self) -> Vec<Declared> {
         let checked = self.check();
-        let mut declared = Declared { is_saga: true, ..Declared::new(Arc::clone(&self.name)) };
         let process = Arc::new(self.process);
+        let (shape, knows) = (process.shape(), Arc::clone(&process));
+        let check = Box::new(move |instance: &_| knows.can_go_on(instance));
+        let saga = Some(About { graph: self.graph, shape, check });
+        let mut declared = Declared { saga, ..Declared::new(Arc::clone(&self.name)) };
+        let mut rekeying = Vec::new();
         for known in self.events {
-            let Known { topic, event, version, content_type, reader, emitted, .. } = known;
-            let route = |reader: &Result<Arc<dyn Reader>, Coded>| {
+            let Known { topic, event, version, content_type, reader, emitted, rekeyed, .. } = known;
+            let taken = |topic: &str, route| Taken { topic: topic.into(), event, version, content_type, route };
+            let own = || {
                 checked.clone()?;
                 let (reader, process) = (reader.clone()?, Arc::clone(&process));
                 Ok(Box::new(SagaRoute { reader, process, event }) as Box<dyn Route>)
             };
-            if !topic.is_empty() {
-                declared.takes.push(Taken { topic: topic.into(), event, version, content_type, route: route(&reader) });
+            match rekeyed {
+                Some(route) => {
+                    declared.internal.push(taken("", own()));
+                    let name = format!("{}.{event}", self.name);
+                    let handler = Declared { hands_on: true, ..Declared::new(name.into()) };
+                    rekeying.push(Declared { takes: vec![taken(topic, Ok(route))], ..handler });
+                }
+                None if !topic.is_empty() => declared.takes.push(taken(topic, own())),
+                None => {}
             }
-            let taken = Taken { topic: "".into(), event, version, content_type, route: route(&reader) };
-            declared.timers.push(Timer { taken, emitted: Some(emitted) });
+            declared.timers.push(Timer { taken: taken("", own()), emitted: Some(emitted) });
         }
-        let route = checked.map(|()| Box::new(OwnRoute(process)) as Box<dyn Route>);
-        let taken = Taken { topic: "".into(), event: OWN, version: 1, content_type: "", route };
-        declared.timers.push(Timer { taken, emitted: None });
-        declared
+        for (event, is_command) in [(OWN, false), (COMMAND, true)] {
+            let process = Arc::clone(&process);
+            let route = checked.clone().map(|()| Box::new(OwnRoute { process, is_command }) as Box<dyn Route>);
+            let taken = Taken { topic: "".into(), event, version: 1, content_type: "", route };
+            if is_command {
+                declared.internal.push(taken);
+            } else {
+                declared.timers.push(Timer { taken, emitted: None });
+            }
+        }
+        rekeying.push(declared);
+        rekeying
     }
 }
 
 impl<G: Send + Sync + 'static, S: State> StateBuilder<G, S> {
-    /// An event of type `E` is a step.
-    pub fn on<E: Event>(mut self) -> Self
+    /// An event of type `E` is a step, which leads to these places. A permanent failure of the step leads to its being undone, without it
+    /// being said.
+    pub fn on<E: Event>(mut self, leads: impl IntoIterator<Item = Leads>) -> Self
     where
         G: Step<S, E>,
     {
         if let Some(reads) = self.saga.reads::<E>() {
-            self.saga.react::<E>(S::NAME, Reaction::Step(Arc::new(StepOf::<S, E>(reads, PhantomData))));
+            let leads: Vec<_> = leads.into_iter().collect();
+            self.saga.graph.edges.push(Edge { from: Some(S::NAME), event: E::NAME, leads: leads.clone() });
+            self.saga.react::<E>(S::NAME, Reaction::Step(Arc::new(StepOf::<S, E>(reads, PhantomData)), leads));
         }
         self
     }
@@ -224,61 +275,8 @@ impl<G: Send + Sync + 'static, S: State> StateBuilder<G, S> {
     /// An event of type `E` comes too early: it waits until the state changes, for so long at the most, and is a dead letter then.
     pub fn wait<E: Event>(mut self, bound: Duration) -> Self {
         self.saga.reads::<E>();
+        self.saga.graph.waits.push((S::NAME, E::NAME));
         self.saga.react::<E>(S::NAME, Reaction::Wait(bound));
         self
-    }
-}
-
-/// From a record to what its event means in the state of its instance.
-struct SagaRoute<G> {
-    reader: Arc<dyn Reader>,
-    process: Arc<Process<G>>,
-    event: &'static str,
-}
-
-impl<G: Send + Sync + 'static> Route for SagaRoute<G> {
-    fn call<'a>(&'a self, value: &'a Bytes, cx: &'a mut Context<'_>) -> LocalBoxFuture<'a, Result<(), Failure>> {
-        Box::pin(self.process.take(self.event, value, cx))
-    }
-
-    fn check(&self, value: &Bytes) -> Result<(), CodecError> {
-        self.reader.check(value)
-    }
-
-    fn names(&self, value: &Bytes) -> Option<Vec<u8>> {
-        self.reader.names(value)
-    }
-
-    fn missing(&self, value: &[u8]) -> Option<u32> {
-        self.reader.missing(value)
-    }
-
-    fn learn(&self, id: u32, schema: &str) -> Result<(), CodecError> {
-        self.reader.learn(id, schema)
-    }
-}
-
-/// From a saga's own timer to what it does by itself.
-struct OwnRoute<G>(Arc<Process<G>>);
-
-impl<G: Send + Sync + 'static> Route for OwnRoute<G> {
-    fn call<'a>(&'a self, value: &'a Bytes, cx: &'a mut Context<'_>) -> LocalBoxFuture<'a, Result<(), Failure>> {
-        Box::pin(self.0.own(value, cx))
-    }
-
-    fn check(&self, _value: &Bytes) -> Result<(), CodecError> {
-        Ok(())
-    }
-
-    fn names(&self, _value: &Bytes) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn missing(&self, _value: &[u8]) -> Option<u32> {
-        None
-    }
-
-    fn learn(&self, _id: u32, _schema: &str) -> Result<(), CodecError> {
-        Ok(())
     }
 }

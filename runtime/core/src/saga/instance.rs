@@ -50,6 +50,20 @@ pub struct Happened {
     pub to: String,
     /// The types of the events that were emitted.
     pub emitted: Vec<String>,
+    /// How many times it happened, one after the other; the time and the id are those of the last.
+    #[serde(default = "once")]
+    pub times: u32,
+}
+
+const fn once() -> u32 {
+    1
+}
+
+impl Happened {
+    /// Whether this is the same again.
+    fn is_again(&self, before: &Self) -> bool {
+        self.event == before.event && self.from == before.from && self.to == before.to && self.emitted == before.emitted
+    }
 }
 
 /// One process.
@@ -71,6 +85,9 @@ pub struct Instance {
     pub(super) to_undo: Vec<Registered>,
     /// What was undone so far, by name.
     pub undone: Vec<String>,
+    /// What an operator gave up to undo, by name.
+    #[serde(default)]
+    pub skipped: Vec<String>,
     /// How often undoing the last of `to_undo` failed.
     pub(super) tries: u32,
     /// The last things that happened, oldest first.
@@ -89,6 +106,7 @@ impl Instance {
             reason: None,
             to_undo: Vec::new(),
             undone: Vec::new(),
+            skipped: Vec::new(),
             tries: 0,
             history: Vec::new(),
         }
@@ -101,7 +119,10 @@ impl Instance {
 
     pub(super) fn remember(&mut self, happened: Happened) {
         self.changed = happened.at;
-        self.history.push(happened);
+        match self.history.last_mut().filter(|before| happened.is_again(before)) {
+            Some(before) => *before = Happened { times: before.times + 1, ..happened },
+            None => self.history.push(happened),
+        }
         let old = self.history.len().saturating_sub(HISTORY);
         self.history.drain(..old);
     }

@@ -5,10 +5,15 @@
 //! what is to be undone, and events that wait are state and timers like any others, so whatever holds for those holds for sagas.
 
 mod builder;
+mod graph;
 mod instance;
 mod next;
 mod process;
 mod reaction;
+mod route;
+pub(crate) mod stored;
+mod undoing;
+mod waiting;
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -20,9 +25,22 @@ use crate::handler::HandlerError;
 use crate::state::{Unreadable, decode};
 
 pub use builder::{SagaBuilder, StateBuilder};
+pub use graph::Graph;
 pub use instance::{Happened, Instance, Status, instance};
-pub use next::Next;
+pub use next::{Leads, Next};
 pub use process::Missing;
+
+/// What a service knows of one of its sagas.
+pub(crate) struct About {
+    pub(crate) graph: Graph,
+    /// What stored instances have to agree with: the same text for the same declaration.
+    pub(crate) shape: String,
+    /// Whether this build can go on with a stored instance; else why not.
+    pub(crate) check: Check,
+}
+
+/// Says why something is not as it has to be.
+type Check = Box<dyn Fn(&Instance) -> Result<(), String> + Send + Sync>;
 
 /// A state of a saga, with what is kept in it.
 pub trait State: Serialize + DeserializeOwned + 'static {

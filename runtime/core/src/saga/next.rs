@@ -1,4 +1,6 @@
-//! What comes after a step.
+//! What comes after a step, and where a step may lead.
+
+use std::fmt;
 
 use crate::saga::{Compensation, State};
 use crate::state::{Unreadable, encode};
@@ -35,7 +37,7 @@ impl Next {
         Self::new(Ok(To::End { outcome: outcome.into() }))
     }
 
-    /// What the instance did is undone, the last first, for this reason.
+    /// What the instance did is undone, the last first, for this reason. What this step does stays.
     pub fn abort(reason: impl Into<String>) -> Self {
         Self::new(Ok(To::Abort { reason: reason.into() }))
     }
@@ -45,5 +47,53 @@ impl Next {
     pub fn undo_with<C: Compensation>(mut self, compensation: C) -> Self {
         self.undo.push((C::NAME, encode(&compensation)));
         self
+    }
+}
+
+/// Where a step may lead, as it is declared. A step that goes elsewhere fails for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leads(pub(super) Place);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    State(&'static str),
+    End(&'static str),
+    Abort,
+}
+
+impl Leads {
+    /// To a state, which may be the same.
+    pub const fn to<S: State>() -> Self {
+        Self(Place::State(S::NAME))
+    }
+
+    /// To the end, with this outcome.
+    pub const fn end(outcome: &'static str) -> Self {
+        Self(Place::End(outcome))
+    }
+
+    /// To the undoing of everything. Every step may lead there by a permanent failure, without it being said.
+    pub const fn abort() -> Self {
+        Self(Place::Abort)
+    }
+
+    /// Whether this is where it goes.
+    pub(super) fn is(self, to: &To) -> bool {
+        match (self.0, to) {
+            (Place::State(declared), To::State { name, .. }) => declared == *name,
+            (Place::End(declared), To::End { outcome }) => declared == outcome,
+            (Place::Abort, To::Abort { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for To {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State { name, .. } => write!(f, "state {name}"),
+            Self::End { outcome } => write!(f, "end {outcome:?}"),
+            Self::Abort { .. } => f.write_str("undoing"),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What an instance does with its next event, and what follows from that.
+//! What an instance does with its next event, and what follows from a step.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,20 +10,11 @@ use crate::context::Context;
 use crate::handler::{Class, Failure, HandlerError};
 use crate::planted::{Bug, is_planted};
 use crate::retry::Retry;
-use crate::saga::Next;
-use crate::saga::instance::{Happened, INSTANCE, Instance, Registered, Status, WAITING, Waiting};
-use crate::saga::next::To;
-use crate::saga::reaction::{Begins, Steps, StoredState, Undoes};
+use crate::saga::instance::{Happened, INSTANCE, Instance, Registered, Status};
+use crate::saga::next::{Leads, Next, To};
+use crate::saga::reaction::{Begins, Looks, Steps, StoredState, Undoes};
+use crate::saga::undoing::{FORGET, UNDO};
 use crate::state::Unreadable;
-use crate::time::Timestamp;
-
-/// What the timer says with which a saga goes on by itself.
-pub(super) const OWN: &str = "tidemill.saga";
-/// Its value where the next thing is to be undone; and where an ended instance is to be forgotten.
-pub(super) const UNDO: &[u8] = b"undo";
-pub(super) const FORGET: &[u8] = b"forget";
-/// What the names of timers begin with that are events which wait.
-const WAITS: &str = "tidemill.waits.";
 
 /// What an event means for which there is no instance, where it does not begin one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,18 +27,32 @@ pub enum Missing {
 
 /// What an event means in a state.
 pub(super) enum Reaction<G> {
-    Step(Arc<dyn Steps<G>>),
+    Step(Arc<dyn Steps<G>>, Vec<Leads>),
     Ignore,
     Wait(Duration),
+}
+
+/// How an event begins an instance, and where that may lead.
+pub(super) struct Beginning<G> {
+    pub(super) begin: Box<dyn Begins<G>>,
+    pub(super) leads: Vec<Leads>,
+}
+
+/// A state with everything that was declared for it.
+pub(super) struct Stated<G> {
+    pub(super) version: u32,
+    /// How what is stored of it is looked at.
+    pub(super) looks: Looks,
+    /// What events mean in it.
+    pub(super) reactions: BTreeMap<&'static str, Reaction<G>>,
 }
 
 /// A saga with everything that was declared for it.
 pub(super) struct Process<G> {
     pub(super) saga: G,
-    pub(super) begins: BTreeMap<&'static str, Box<dyn Begins<G>>>,
+    pub(super) begins: BTreeMap<&'static str, Beginning<G>>,
     pub(super) missing: BTreeMap<&'static str, Missing>,
-    /// By state and event.
-    pub(super) reactions: BTreeMap<(&'static str, &'static str), Reaction<G>>,
+    pub(super) states: BTreeMap<&'static str, Stated<G>>,
     pub(super) undo: BTreeMap<&'static str, Box<dyn Undoes<G>>>,
     /// How often undoing something is tried.
     pub(super) retry: Retry,
@@ -55,11 +60,11 @@ pub(super) struct Process<G> {
     pub(super) kept: Duration,
 }
 
-fn failed(error: HandlerError) -> Failure {
+pub(super) fn failed(error: HandlerError) -> Failure {
     Failure::Handler(error)
 }
 
-fn permanent(message: impl Into<String>) -> Failure {
+pub(super) fn permanent(message: impl Into<String>) -> Failure {
     failed(HandlerError::permanent(message))
 }
 
@@ -72,12 +77,39 @@ fn reason_of(failure: &Failure) -> Option<&str> {
 }
 
 impl<G: Send + Sync + 'static> Process<G> {
-    fn reaction<'a>(&'a self, state: &'a str, event: &'a str) -> Option<&'a Reaction<G>> {
-        self.reactions.get(&(state, event))
+    pub(super) fn reaction(&self, state: &str, event: &str) -> Option<&Reaction<G>> {
+        self.states.get(state)?.reactions.get(event)
+    }
+
+    /// What stored instances have to agree with: the same text for the same declaration.
+    pub(super) fn shape(&self) -> String {
+        let states = self.states.iter().map(|(state, stated)| format!("{state} {}", stated.version));
+        let undo = self.undo.keys().map(|name| format!("undo {name}"));
+        states.chain(undo).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether this declaration can go on with an instance that is stored; else why not.
+    pub(super) fn can_go_on(&self, instance: &Instance) -> Result<(), String> {
+        let Instance { status, state, version, data, to_undo, .. } = instance;
+        if matches!(status, Status::Ended(_)) {
+            return Ok(());
+        }
+        if *status == Status::Running {
+            let stated = self.states.get(&**state).ok_or_else(|| format!("state {state} is not declared"))?;
+            let stored = StoredState { version: *version, data };
+            (stated.looks)(stored).map_err(|error| format!("state {state}: {error}"))?;
+        }
+        match to_undo.iter().find(|registered| !self.undo.contains_key(&*registered.name)) {
+            Some(registered) => Err(format!("{} has to be undone and is not declared", registered.name)),
+            None => Ok(()),
+        }
     }
 
     /// An event of one of the saga's types.
     pub(super) async fn take(&self, event: &'static str, value: &Bytes, cx: &mut Context<'_>) -> Result<(), Failure> {
+        if !cx.take_reply().await.map_err(failed)? {
+            return Ok(());
+        }
         let Some(mut instance) = cx.get(INSTANCE).await.map_err(failed)? else {
             return self.begin(event, value, cx).await;
         };
@@ -91,16 +123,17 @@ impl<G: Send + Sync + 'static> Process<G> {
             }
             Some(Reaction::Ignore) => self.let_go(cx).await,
             Some(Reaction::Wait(bound)) => self.set_aside(event, *bound, value, cx).await,
-            Some(Reaction::Step(step)) => {
+            Some(Reaction::Step(step, leads)) => {
                 let state = StoredState { version: instance.version, data: &instance.data };
                 let next = match step.step(&self.saga, state, value, cx).await {
-                    Ok(next) => next,
+                    Ok(next) => (next, &**leads),
                     Err(failure) => {
                         let Some(reason) = reason_of(&failure) else { return Err(failure) };
                         if !is_planted(Bug::StepLeavesTrace) {
                             cx.forget().await.map_err(failed)?;
+                            cx.take_reply().await.map_err(failed)?;
                         }
-                        Next::abort(reason)
+                        (Next::abort(reason), &[Leads::abort()][..])
                     }
                 };
                 self.follow(&mut instance, event, next, cx).await
@@ -109,9 +142,9 @@ impl<G: Send + Sync + 'static> Process<G> {
     }
 
     async fn begin(&self, event: &'static str, value: &Bytes, cx: &mut Context<'_>) -> Result<(), Failure> {
-        if let Some(begin) = self.begins.get(event) {
+        if let Some(Beginning { begin, leads }) = self.begins.get(event) {
             let next = begin.begin(&self.saga, value, cx).await?;
-            return self.follow(&mut Instance::new(cx.now()), event, next, cx).await;
+            return self.follow(&mut Instance::new(cx.now()), event, (next, leads), cx).await;
         }
         match self.missing.get(event) {
             Some(Missing::Wait(bound)) => self.set_aside(event, *bound, value, cx).await,
@@ -126,10 +159,15 @@ impl<G: Send + Sync + 'static> Process<G> {
         &self,
         instance: &mut Instance,
         event: &str,
-        next: Next,
+        (next, leads): (Next, &[Leads]),
         cx: &mut Context<'_>,
     ) -> Result<(), Failure> {
         let unwritten = |error: Unreadable| permanent(format!("what comes after {event} cannot be written: {error}"));
+        let to = next.to.map_err(unwritten)?;
+        if !leads.iter().any(|leads| leads.is(&to)) {
+            let state = if instance.state.is_empty() { "no instance" } else { &instance.state };
+            return Err(permanent(format!("{event} in {state} led to {to}, where it is not declared to lead")));
+        }
         for (name, data) in next.undo {
             if !self.undo.contains_key(name) {
                 return Err(permanent(format!("{name} would undo a step, and is not declared with .undo")));
@@ -137,11 +175,8 @@ impl<G: Send + Sync + 'static> Process<G> {
             instance.to_undo.push(Registered { name: name.to_owned(), data: data.map_err(unwritten)? });
         }
         let from = instance.state.clone();
-        let to = match next.to.map_err(unwritten)? {
+        let to = match to {
             To::State { name, version, data } => {
-                if !self.reactions.keys().any(|(state, _)| *state == name) {
-                    return Err(permanent(format!("state {name} is not declared with .state")));
-                }
                 (instance.state, instance.version, instance.data) = (name.to_owned(), version, data);
                 name.to_owned()
             }
@@ -163,7 +198,7 @@ impl<G: Send + Sync + 'static> Process<G> {
     }
 
     /// Writes the instance down, and sees to what it does next by itself.
-    async fn happened(
+    pub(super) async fn happened(
         &self,
         instance: &mut Instance,
         event: &str,
@@ -173,13 +208,13 @@ impl<G: Send + Sync + 'static> Process<G> {
         let emitted = cx.emitted_types();
         let id = cx.metadata().id().map(str::to_owned);
         let at = cx.now().as_millis();
-        instance.remember(Happened { at, event: event.to_owned(), id, from, to, emitted });
+        instance.remember(Happened { at, event: event.to_owned(), id, from, to, emitted, times: 1 });
         if is_planted(Bug::UndoForgotten) {
             instance.to_undo.clear();
         }
         if instance.status == Status::Compensating && instance.to_undo.is_empty() {
-            let is_undone = !instance.undone.is_empty();
-            instance.status = Status::Ended(if is_undone { "compensated" } else { "aborted" }.to_owned());
+            let did_nothing = instance.undone.is_empty() && instance.skipped.is_empty();
+            instance.status = Status::Ended(if did_nothing { "aborted" } else { "compensated" }.to_owned());
         }
         match instance.status {
             Status::Compensating => {
@@ -191,99 +226,6 @@ impl<G: Send + Sync + 'static> Process<G> {
             Status::Running | Status::NeedsPerson => {}
         }
         cx.set(INSTANCE, instance.clone());
-        Ok(())
-    }
-
-    async fn go_on(&self, what: &'static [u8], after: Duration, cx: &mut Context<'_>) -> Result<(), Failure> {
-        cx.schedule_own(OWN, cx.now() + after, what).await.map_err(failed)
-    }
-
-    /// A timer with which the saga goes on by itself.
-    pub(super) async fn own(&self, value: &Bytes, cx: &mut Context<'_>) -> Result<(), Failure> {
-        let Some(mut instance) = cx.get(INSTANCE).await.map_err(failed)? else { return Ok(()) };
-        if value == FORGET {
-            if matches!(instance.status, Status::Ended(_)) {
-                cx.clear(INSTANCE);
-                cx.clear(WAITING);
-            }
-            return Ok(());
-        }
-        let next = instance.to_undo.last().cloned().filter(|_| instance.status == Status::Compensating);
-        let Some(next) = next else { return Ok(()) };
-        let undone = match self.undo.get(&*next.name) {
-            Some(undo) => undo.undo(&self.saga, &next.data, cx).await,
-            None => Err(permanent(format!("{} is not declared with .undo any more", next.name))),
-        };
-        let state = instance.state.clone();
-        let to = match undone {
-            Ok(()) => {
-                let repeats = is_planted(Bug::UndoRepeats) && instance.undone.is_empty();
-                if !repeats {
-                    instance.to_undo.pop();
-                }
-                instance.undone.push(next.name.clone());
-                instance.tries = 0;
-                "undone".to_owned()
-            }
-            Err(Failure::Handler(error)) if !matches!(error.class(), Class::Fatal(_)) => {
-                cx.forget().await.map_err(failed)?;
-                instance.tries += 1;
-                if *error.class() == Class::Permanent || instance.tries >= self.retry.attempts {
-                    instance.status = Status::NeedsPerson;
-                    instance.reason = Some(format!("{} cannot be undone: {}", next.name, error.message()));
-                }
-                error.message().to_owned()
-            }
-            Err(failure) => return Err(failure),
-        };
-        self.happened(&mut instance, &format!("undo {}", next.name), (state, to), cx).await
-    }
-
-    /// An event waits, as a timer that is due when it has waited for too long.
-    async fn set_aside(
-        &self,
-        event: &'static str,
-        bound: Duration,
-        value: &Bytes,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Failure> {
-        let mut waiting = cx.get(WAITING).await.map_err(failed)?.unwrap_or_default();
-        let before = cx.fired().and_then(|name| waiting.iter().find(|waits| waits.timer == name).cloned());
-        let (timer, until) = match before {
-            Some(before) if cx.now().as_millis() >= before.until => {
-                return Err(permanent(format!("{event} has waited for as long as it may")));
-            }
-            Some(before) => (before.timer, Timestamp::from_millis(before.until)),
-            None => {
-                let (timer, until) = (format!("{WAITS}{}", cx.idempotency_key()), cx.now() + bound);
-                let (event, millis) = (event.to_owned(), until.as_millis());
-                waiting.push(Waiting { timer: timer.clone(), event, until: millis });
-                cx.set(WAITING, waiting);
-                (timer, until)
-            }
-        };
-        let headers = cx.metadata().headers().clone();
-        cx.schedule_record(&timer, until, headers, value.clone()).await.map_err(failed)
-    }
-
-    /// The unit's event waits no more, if it did.
-    async fn let_go(&self, cx: &mut Context<'_>) -> Result<(), Failure> {
-        let Some(name) = cx.fired().filter(|name| name.starts_with(WAITS)).map(str::to_owned) else { return Ok(()) };
-        let mut waiting = cx.get(WAITING).await.map_err(failed)?.unwrap_or_default();
-        waiting.retain(|waits| waits.timer != name);
-        cx.set(WAITING, waiting);
-        Ok(())
-    }
-
-    /// Events that do not wait any more in this state come again, in their order.
-    async fn wake(&self, state: &str, cx: &mut Context<'_>) -> Result<(), Failure> {
-        let waiting = cx.get(WAITING).await.map_err(failed)?.unwrap_or_default();
-        for waits in &waiting {
-            let waits_on = matches!(self.reaction(state, &waits.event), Some(Reaction::Wait(_)));
-            if !waits_on && !is_planted(Bug::WaitingForgotten) {
-                cx.hurry(&waits.timer).await.map_err(failed)?;
-            }
-        }
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ impl<E: Event> Reads<E> {
         E::Codec::open().map(Self)
     }
 
-    fn read(&self, value: &Bytes) -> Result<E, Failure> {
+    pub(super) fn read(&self, value: &Bytes) -> Result<E, Failure> {
         self.0.decode(value).map_err(Failure::Undecodable)
     }
 }
@@ -76,6 +76,14 @@ impl StoredState<'_> {
     fn read<S: State>(self) -> Result<S, Unreadable> {
         if self.version == S::VERSION { decode(self.data) } else { S::migrate(self.version, Stored(self.data)) }
     }
+}
+
+/// Whether what is stored of a state can be read.
+pub(super) type Looks = fn(StoredState<'_>) -> Result<(), Unreadable>;
+
+/// Looks at what is stored of state `S`.
+pub(super) fn looks<S: State>(stored: StoredState<'_>) -> Result<(), Unreadable> {
+    stored.read::<S>().map(drop)
 }
 
 /// Begins an instance.

@@ -79,7 +79,7 @@ impl ServiceBuilder {
         declare: impl FnOnce(SagaBuilder<G>) -> SagaBuilder<G>,
     ) -> Self {
         let builder = SagaBuilder::new(name.into(), source(&self.name), saga);
-        self.handlers.push(declare(builder).declared());
+        self.handlers.extend(declare(builder).declared());
         self
     }
 
@@ -159,8 +159,11 @@ impl ServiceBuilder {
         }
         let (mut handlers, mut inputs) = (Vec::<Registered>::new(), Vec::<Input>::new());
         let mut timers = Input::new(internal::timers(&self.name).into());
+        let mut own = Input::new(internal::internal(&self.name).into());
         let mut scheduled = Vec::new();
         let mut dependencies = Vec::new();
+        let nobody = Declared { inbox: false, ..Declared::new("".into()) };
+        let unhandled = Registered { layers: Vec::new(), ..self.registered(nobody, Vec::new())? };
         for mut declared in std::mem::take(&mut self.handlers) {
             check_name("handler", &declared.name)?;
             if handlers.iter().any(|known| known.name == declared.name) {
@@ -168,8 +171,15 @@ impl ServiceBuilder {
             }
             let own_timers = std::mem::take(&mut declared.timers);
             take_timers(&mut timers, &mut scheduled, own_timers, handlers.len())?;
-            if declared.takes.is_empty() {
+            if declared.hands_on {
+                self.raw_outputs.push(Arc::clone(&own.topic));
+            }
+            let internal = std::mem::take(&mut declared.internal);
+            if declared.takes.is_empty() && internal.is_empty() {
                 return Err(bad(format!("handler {} of service {} takes no event", declared.name, self.name)));
+            }
+            for taken in internal {
+                own.routes.push(taken.into_entry(handlers.len())?);
             }
             let takes = std::mem::take(&mut declared.takes);
             take_inputs(&mut inputs, takes, handlers.len(), &declared.name)?;
@@ -181,29 +191,18 @@ impl ServiceBuilder {
             let input = input.ok_or_else(|| bad(format!("service {} does not read {topic}", self.name)))?;
             input.unknown = Unknown::Ignore;
         }
-        let own = [internal::dead_letters(&self.name), internal::operations(&self.name)].map(Arc::from);
-        let raw = self.raw_outputs.into_iter().chain(own.iter().cloned()).collect();
+        let kept = [internal::dead_letters(&self.name), internal::operations(&self.name)].map(Arc::from);
+        let raw = self.raw_outputs.into_iter().chain(kept.iter().cloned()).collect();
         let (emits, output_topics) = collect_outputs(self.emits, raw)?;
-        let place = |own: &Arc<str>| output_topics.iter().position(|topic| topic == own).expect("it is among them");
+        let place = |kept: &Arc<str>| output_topics.iter().position(|topic| topic == kept).expect("it is among them");
         let [dead_letters, operations] =
-            [&own[0], &own[1]].map(|own| u16::try_from(place(own)).expect("it was checked"));
-        let internal: Arc<str> = internal::internal(&self.name).into();
-        if inputs.iter().any(|input| input.topic == internal) {
-            return Err(bad(format!("service {} cannot read {internal}, which is its own", self.name)));
+            [&kept[0], &kept[1]].map(|kept| u16::try_from(place(kept)).expect("it was checked"));
+        if inputs.iter().any(|input| input.topic == own.topic) {
+            return Err(bad(format!("service {} cannot read {}, which is its own", self.name, own.topic)));
         }
-        inputs.push(Input::new(internal));
+        inputs.push(own);
         Ok(Service {
-            unhandled: Registered {
-                ids: IdScope::of(&self.name, ""),
-                name: "".into(),
-                is_saga: false,
-                in_order: false,
-                inbox: false,
-                timeout: self.limits.handler_timeout,
-                policies: self.policies,
-                needs: Vec::new(),
-                layers: Vec::new(),
-            },
+            unhandled,
             timers,
             scheduled,
             internal: inputs.len() - 1,
@@ -228,7 +227,7 @@ impl ServiceBuilder {
         let registered = Registered {
             ids: IdScope::of(&self.name, &declared.name),
             name: declared.name,
-            is_saga: declared.is_saga,
+            saga: declared.saga,
             in_order: declared.in_order,
             inbox: declared.inbox && !self.limits.inbox_retention.is_zero(),
             timeout: declared.timeout.unwrap_or(self.limits.handler_timeout),
@@ -265,6 +264,13 @@ fn place_in(names: &mut Vec<Arc<str>>, name: &Arc<str>) -> usize {
     })
 }
 
+impl Taken {
+    fn into_entry(self, handler: usize) -> Result<RouteEntry, Coded> {
+        let Self { event, version, content_type, route, .. } = self;
+        Ok(RouteEntry { event, version, content_type, handler, route: route? })
+    }
+}
+
 /// Adds what a handler takes to the inputs; an event type has one handler.
 fn take_inputs(inputs: &mut Vec<Input>, takes: Vec<Taken>, handler: usize, name: &str) -> Result<(), Coded> {
     for taken in takes {
@@ -280,8 +286,7 @@ fn take_inputs(inputs: &mut Vec<Input>, takes: Vec<Taken>, handler: usize, name:
             );
             return Err(Coded::new(Code::BAD_SERVICE, message));
         }
-        let Taken { event, version, content_type, route, .. } = taken;
-        routes.push(RouteEntry { event, version, content_type, handler, route: route? });
+        routes.push(taken.into_entry(handler)?);
     }
     Ok(())
 }
@@ -294,8 +299,7 @@ fn take_timers(
     handler: usize,
 ) -> Result<(), Coded> {
     for Timer { taken, emitted } in declared {
-        let Taken { event, version, content_type, route, .. } = taken;
-        timers.routes.push(RouteEntry { event, version, content_type, handler, route: route? });
+        timers.routes.push(taken.into_entry(handler)?);
         scheduled.extend(emitted.transpose()?);
     }
     Ok(())

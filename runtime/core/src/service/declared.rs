@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::failure::Policies;
 use crate::handler::{Handler, Route, TypedRoute};
 use crate::layer::Layer;
+use crate::saga::About;
 
 /// One event type that a handler takes: where it comes from and how it gets there.
 pub(crate) struct Taken {
@@ -32,8 +33,12 @@ pub(crate) struct Declared {
     pub(crate) takes: Vec<Taken>,
     /// The events that it may schedule, how they are written, and what it does with them.
     pub(crate) timers: Vec<Timer>,
-    /// Whether it is a saga.
-    pub(crate) is_saga: bool,
+    /// What it takes from the service's internal topic.
+    pub(crate) internal: Vec<Taken>,
+    /// Whether it hands records on through the internal topic.
+    pub(crate) hands_on: bool,
+    /// What is known of it, if it is a saga.
+    pub(crate) saga: Option<About>,
     pub(crate) in_order: bool,
     pub(crate) inbox: bool,
     pub(crate) timeout: Option<Duration>,
@@ -49,7 +54,9 @@ impl Declared {
             name,
             takes: Vec::new(),
             timers: Vec::new(),
-            is_saga: false,
+            internal: Vec::new(),
+            hands_on: false,
+            saga: None,
             in_order: false,
             inbox: true,
             timeout: None,

@@ -23,6 +23,7 @@ use crate::letters::Compatibility;
 use crate::limits::Limits;
 use crate::ports::{Schemas, Start};
 use crate::record::{Position, Record};
+use crate::saga::{About, Graph};
 use crate::state::StateId;
 
 pub use builder::ServiceBuilder;
@@ -63,7 +64,8 @@ pub(crate) struct Registered {
     pub(crate) name: Arc<str>,
     /// What the ids of its outputs share.
     pub(crate) ids: IdScope,
-    pub(crate) is_saga: bool,
+    /// What is known of it, if it is a saga.
+    pub(crate) saga: Option<About>,
     /// One lane for the whole partition instead of one for each key.
     pub(crate) in_order: bool,
     /// Whether copies of events that had their effects have none.
@@ -174,9 +176,9 @@ impl Service {
         self.handlers.iter().map(|handler| &handler.name)
     }
 
-    /// The names of those that are sagas.
-    pub fn saga_names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.handlers.iter().filter(|handler| handler.is_saga).map(|handler| &handler.name)
+    /// Those that are sagas: their names, and where events lead in them.
+    pub fn sagas(&self) -> impl Iterator<Item = (&Arc<str>, &Graph)> {
+        self.handlers.iter().filter_map(|handler| Some((&handler.name, &handler.saga.as_ref()?.graph)))
     }
 
     /// The names of the event types that handlers may emit.
@@ -217,16 +219,23 @@ impl Service {
         Some(Way { input, route })
     }
 
-    /// The way of a record that came from this topic, or from a timer of this handler.
+    /// The way of a record that came from this topic, or from a timer of this handler, or was handed on to it.
     pub(crate) fn way_from(&self, topic: &str, event: Option<&[u8]>, handler: &str) -> Way {
         if *self.timers.topic == *topic {
-            let handler = self.place_of(handler);
-            let is_its = |route: &RouteEntry| Some(route.event.as_bytes()) == event && Some(route.handler) == handler;
-            let route = self.timers.routes.iter().position(is_its);
-            return route.map_or(Way::NOWHERE, |route| Way { input: Way::TIMERS, route });
+            return self.way_to(Way::TIMERS, event, handler);
         }
-        let input = self.inputs.iter().position(|input| *input.topic == *topic);
-        input.and_then(|input| self.way(input, event)).unwrap_or(Way::NOWHERE)
+        match self.inputs.iter().position(|input| *input.topic == *topic) {
+            Some(input) if input == self.internal => self.way_to(input, event, handler),
+            input => input.and_then(|input| self.way(input, event)).unwrap_or(Way::NOWHERE),
+        }
+    }
+
+    /// The way of a record of the service's own that is meant for this handler.
+    pub(crate) fn way_to(&self, input: usize, event: Option<&[u8]>, handler: &str) -> Way {
+        let handler = self.place_of(handler);
+        let is_its = |route: &RouteEntry| Some(route.event.as_bytes()) == event && Some(route.handler) == handler;
+        let route = self.input(input).routes.iter().position(is_its);
+        route.map_or(Way::NOWHERE, |route| Way { input, route })
     }
 
     /// Whether a record of an input topic, or of a timer of this handler, can be read by the handler of its type: what an operator wants

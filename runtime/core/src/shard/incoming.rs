@@ -3,7 +3,7 @@
 use crate::codec::CodecError;
 use crate::handler::Failure;
 use crate::headers;
-use crate::internal::Command;
+use crate::internal::{Command, Wish};
 use crate::lane::LaneId;
 use crate::record::{Record, TopicPartition};
 use crate::service::{Unknown, Way};
@@ -35,8 +35,14 @@ pub(super) struct Waiting {
 /// Looks at the next record of a source.
 pub(super) fn look_at(env: &Env, source: &Source, record: &Record) -> Incoming {
     let service = &env.service;
+    let event = record.headers.get(headers::TYPE);
     if source.input == service.internal {
+        let way_to = |handler: &str| service.way_to(source.input, event, handler);
         return match Command::read(record) {
+            // A saga does by itself what is wanted of its instances.
+            Some(Command { wish: Wish::Saga(_), target, .. }) if way_to(&target.handler) != Way::NOWHERE => {
+                Incoming::Event(way_to(&target.handler))
+            }
             Some(command) => {
                 let target = command.target.record();
                 let way = service.way_from(
@@ -46,10 +52,13 @@ pub(super) fn look_at(env: &Env, source: &Source, record: &Record) -> Incoming {
                 );
                 Incoming::Command(Box::new(command), target, way)
             }
-            None => Incoming::Ignored,
+            None => match record.headers.text(headers::HANDLER) {
+                Some(handler) => Incoming::Event(way_to(handler)),
+                None => Incoming::Ignored,
+            },
         };
     }
-    match service.way(source.input, record.headers.get(headers::TYPE)) {
+    match service.way(source.input, event) {
         Some(way) => Incoming::Event(way),
         None if service.inputs[source.input].unknown == Unknown::Ignore => Incoming::Ignored,
         None => Incoming::Event(Way { input: source.input, route: Way::NONE }),

@@ -143,6 +143,7 @@ pub(super) async fn obey(unit: &mut Unit, command: &Command) -> Result<(), Coded
             }
             None => "nothing is parked for this key".clone_into(&mut detail),
         },
+        Wish::Saga(_) => format!("{} is no saga of this service", target.handler).clone_into(&mut detail),
         Wish::DiscardParked => {
             let slots: Vec<Slot> = unit.home.books.borrow().parking.slots(&lane).cloned().collect();
             "it is not parked".clone_into(&mut detail);

@@ -156,6 +156,10 @@ async fn enact(unit: &mut Unit, act: &Act) -> Result<(), Trouble> {
         }
         Act::Mark(mark) => {
             unit.keep_own(guard_suffix(), mark.clone());
+            let shapes = unit.home.books.borrow().shapes.clone();
+            for (suffix, shape) in shapes {
+                unit.keep_own(suffix, Some(shape));
+            }
             Ok(())
         }
         Act::Copy => {
@@ -381,7 +385,7 @@ impl Unit {
     }
 
     /// Records what became of a command.
-    pub(super) fn report(&mut self, operation: Operation) {
+    pub(crate) fn report(&mut self, operation: Operation) {
         let env = Rc::clone(&self.home.env);
         let operation = Operation { handler: self.name(), origin: self.position().to_string(), ..operation };
         let value = serde_json::to_vec(&operation).expect("a struct of plain parts can be written");

@@ -75,6 +75,10 @@ impl Act {
         Self { service, shard, id: entry.id(), openings: Some(entry.openings), wish, target }
     }
 
+    pub(super) fn on_instance(service: Arc<str>, shard: u32, id: String, (wish, target): (Wish, Parked)) -> Self {
+        Self { service, shard, id, openings: None, wish, target }
+    }
+
     pub(super) fn on_parked(entry: lot::Entry, wish: Wish) -> Self {
         let lot::Entry { service, shard, id, parked, .. } = entry;
         Self { service, shard, id, openings: None, wish, target: parked }

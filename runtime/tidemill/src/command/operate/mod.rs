@@ -29,6 +29,7 @@ use crate::command::filter::{Filter, Misread};
 use crate::command::{Options, Output};
 use act::{Act, Execution};
 use book::Wanted;
+pub use sagas::Sagas;
 use site::Site;
 
 /// The body of `dead-letters`: lists letters, shows one, and has their records handled again or given up.
@@ -59,26 +60,6 @@ pub enum Parked {
     Release(Deed),
     /// Give parked records up: they will have no effects.
     Discard(Deed),
-}
-
-/// The body of `sagas`: processes, and how they stand.
-#[derive(Debug, Subcommand)]
-pub enum Sagas {
-    /// List instances, those that changed last at the end.
-    List(Listed),
-    /// Show how the instance of a key stands.
-    Show(Keyed),
-    /// Show what happened to the instance of a key: the last 64 things.
-    History(Keyed),
-}
-
-/// Options of `sagas show` and `sagas history`.
-#[derive(Debug, Args)]
-pub struct Keyed {
-    /// The key whose instance is meant.
-    key: String,
-    #[command(flatten)]
-    about: About,
 }
 
 /// The body of `timers`: what handlers have scheduled.
@@ -145,7 +126,7 @@ pub struct List {
     about: About,
 }
 
-/// Options of `parked list`, `timers list` and `sagas list`.
+/// Options of `parked list` and `timers list`.
 #[derive(Debug, Args)]
 pub struct Listed {
     #[command(flatten)]
@@ -266,27 +247,6 @@ async fn act_on_letters(
     let letters = book::need(&site, &wanted).await?;
     let acts = letters.iter().map(|letter| Act::on_letter(letter, wish(letter), letter.letter.target())).collect();
     act::carry_out(&site, acts, &execution, (about.output, None)).await
-}
-
-impl Sagas {
-    /// Does it for these services, or those among them that `--service` names; without any, `--service` says whose sagas are meant. A key
-    /// that has no instance is an error (TM-0409).
-    pub async fn carry_out(self, services: Vec<ServiceBuilder>) -> Result<Exit, Coded> {
-        match self {
-            Self::List(Listed { which, about }) => {
-                let site = Site::open(&about, services)?;
-                sagas::list(&site, &sagas::read(&site, which.filter.as_ref(), None).await?, about.output)
-            }
-            Self::Show(Keyed { key, about }) => {
-                let site = Site::open(&about, services)?;
-                sagas::show(&site, &sagas::need(&site, &key).await?, about.output)
-            }
-            Self::History(Keyed { key, about }) => {
-                let site = Site::open(&about, services)?;
-                sagas::history(&sagas::need(&site, &key).await?, about.output)
-            }
-        }
-    }
 }
 
 impl Timers {

@@ -1,22 +1,28 @@
-//! `sagas list`, `sagas show` and `sagas history`: processes, how they stand, and what happened to them.
+//! Instances as they are found and shown: how they stand, how many there are, and what happened to them.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use tidemill_core::code::{Code, Coded, Exit};
+use tidemill_core::internal::{Wish, internal};
+use tidemill_core::parking::Parked;
 use tidemill_core::ports::KeyRange;
 use tidemill_core::saga::{Happened, Instance, Status, instance};
 use tidemill_core::state::Scope;
 use tidemill_core::time::Timestamp;
 
-use super::site::Site;
+use super::super::act::Act;
+use super::super::site::Site;
 use crate::command::filter::{Fact, Field, Filter};
 use crate::command::{Output, print, print_json, table};
 use crate::query::entries;
 
 /// An instance, and whose it is.
 pub(super) struct Found {
-    service: String,
+    service: Arc<str>,
     saga: String,
     key: String,
     shard: u32,
@@ -41,6 +47,20 @@ struct Line<'a> {
     age_seconds: u64,
     to_undo: Vec<&'a str>,
     undone: &'a [String],
+    skipped: &'a [String],
+}
+
+/// Instances that stand alike.
+#[derive(Debug, Serialize)]
+struct Group<'a> {
+    service: &'a str,
+    saga: &'a str,
+    status: &'static str,
+    /// Their state, or how they ended.
+    state: &'a str,
+    count: u64,
+    /// How long ago the oldest began.
+    oldest_seconds: u64,
 }
 
 /// One thing that happened, for programs.
@@ -52,6 +72,7 @@ struct Step<'a> {
     from: &'a str,
     to: &'a str,
     emitted: &'a [String],
+    times: u32,
 }
 
 fn at(millis: i64) -> String {
@@ -104,22 +125,41 @@ impl Found {
             age_seconds: now.since(Timestamp::from_millis(instance.began)).as_secs(),
             to_undo: instance.to_undo().collect(),
             undone: &instance.undone,
+            skipped: &instance.skipped,
         }
     }
 }
 
 fn step(happened: &Happened) -> Step<'_> {
-    let Happened { at: millis, event, id, from, to, emitted } = happened;
-    Step { at: at(*millis), event, id: id.as_deref(), from, to, emitted }
+    let Happened { at: millis, event, id, from, to, emitted, times } = happened;
+    Step { at: at(*millis), event, id: id.as_deref(), from, to, emitted, times: *times }
 }
 
-/// The instances of each service that match, those that changed last at the end.
-pub(super) async fn read(site: &Site, filter: Option<&Filter>, key: Option<&str>) -> Result<Vec<Found>, Coded> {
-    let mut all = Vec::new();
+/// Which instances are meant.
+#[derive(Default)]
+pub(super) struct Wanted<'a> {
+    pub(super) filter: Option<&'a Filter>,
+    pub(super) key: Option<&'a str>,
+    /// Only those that began so long ago, or longer.
+    pub(super) older_than: Option<Duration>,
+}
+
+impl Wanted<'_> {
+    fn takes(&self, found: &Found, now: Timestamp) -> bool {
+        let age = now.since(Timestamp::from_millis(found.instance.began));
+        self.key.is_none_or(|key| key == found.key)
+            && self.older_than.is_none_or(|least| age >= least)
+            && self.filter.is_none_or(|filter| filter.holds(&|field| found.fact(field)))
+    }
+}
+
+/// The instances of each service that are meant, those that changed last at the end.
+pub(super) async fn read(site: &Site, wanted: &Wanted<'_>) -> Result<Vec<Found>, Coded> {
+    let (mut all, now) = (Vec::new(), site.host.clock().now());
     for service in &site.names {
         let mut found = Vec::new();
         let ranges = match site.service(service) {
-            Some(known) => known.saga_names().map(|saga| KeyRange::prefix(Scope::handler(saga).into_bytes())).collect(),
+            Some(known) => known.sagas().map(|(saga, _)| KeyRange::prefix(Scope::handler(saga).into_bytes())).collect(),
             None => vec![KeyRange { start: Bound::Unbounded, end: Bound::Unbounded }],
         };
         for range in ranges {
@@ -130,10 +170,8 @@ pub(super) async fn read(site: &Site, filter: Option<&Filter>, key: Option<&str>
                     Coded::new(Code::STATE_UNREADABLE, message)
                 })?;
                 let (saga, text) = (saga.to_owned(), String::from_utf8_lossy(bytes).into_owned());
-                let entry = Found { service: service.to_string(), saga, key: text, shard, instance };
-                if key.is_none_or(|key| key == entry.key)
-                    && filter.is_none_or(|filter| filter.holds(&|field| entry.fact(field)))
-                {
+                let entry = Found { service: Arc::clone(service), saga, key: text, shard, instance };
+                if wanted.takes(&entry, now) {
                     found.push(entry);
                 }
                 Ok(())
@@ -148,11 +186,25 @@ pub(super) async fn read(site: &Site, filter: Option<&Filter>, key: Option<&str>
 
 /// The instances of a key, of which there has to be one at least.
 pub(super) async fn need(site: &Site, key: &str) -> Result<Vec<Found>, Coded> {
-    let found = read(site, None, Some(key)).await?;
+    let found = read(site, &Wanted { key: Some(key), ..Wanted::default() }).await?;
     if found.is_empty() {
         return Err(Coded::new(Code::NOTHING_MATCHES, format!("no saga has an instance of key {key}")));
     }
     Ok(found)
+}
+
+/// The instances that need a person, of these keys if there are any. A key that has none is an error, and so is nothing that matches.
+pub(super) async fn in_need(site: &Site, filter: Option<&Filter>, keys: &[String]) -> Result<Vec<Found>, Coded> {
+    let mut found = read(site, &Wanted { filter, ..Wanted::default() }).await?;
+    found.retain(|found| found.instance.status == Status::NeedsPerson);
+    found.retain(|found| keys.is_empty() || keys.contains(&found.key));
+    let missing = keys.iter().find(|key| found.iter().all(|found| found.key != **key));
+    let nothing = |message| Err(Coded::new(Code::NOTHING_MATCHES, message));
+    match missing {
+        Some(key) => nothing(format!("no instance of key {key} needs a person")),
+        None if found.is_empty() => nothing("no instance needs a person".to_owned()),
+        None => Ok(found),
+    }
 }
 
 pub(super) fn list(site: &Site, found: &[Found], output: Output) -> Result<Exit, Coded> {
@@ -170,6 +222,48 @@ pub(super) fn list(site: &Site, found: &[Found], output: Output) -> Result<Exit,
             line.reason.unwrap_or_default().to_owned(),
         ]
     })
+}
+
+/// How many instances stand alike, and how old the oldest of them is.
+pub(super) fn count(site: &Site, found: &[Found], output: Output) -> Result<Exit, Coded> {
+    let now = site.host.clock().now();
+    let mut groups = BTreeMap::<_, (u64, u64)>::new();
+    for found in found {
+        let line = found.line(now);
+        let name = (line.service, line.saga, line.status, line.outcome.unwrap_or(line.state));
+        let (count, oldest) = groups.entry(name).or_default();
+        *count += 1;
+        *oldest = line.age_seconds.max(*oldest);
+    }
+    let group = |((service, saga, status, state), (count, oldest_seconds))| Group {
+        service,
+        saga,
+        status,
+        state,
+        count,
+        oldest_seconds,
+    };
+    let groups: Vec<Group<'_>> = groups.into_iter().map(group).collect();
+    table::list(&groups, output, ["service", "saga", "status", "state", "count", "oldest"], |group| {
+        [
+            group.service.to_owned(),
+            group.saga.to_owned(),
+            group.status.to_owned(),
+            group.state.to_owned(),
+            group.count.to_string(),
+            format!("{}s", group.oldest_seconds),
+        ]
+    })
+}
+
+/// What is wanted of each of these instances, one act for each.
+pub(super) fn acts(found: Vec<Found>, wish: &Wish) -> Vec<Act> {
+    let act = |found: Found| {
+        let Found { service, saga, key, shard, .. } = found;
+        let target = Parked::of_key(&saga, &internal(&service), shard, key.as_bytes());
+        Act::on_instance(service, shard, key, (wish.clone(), target))
+    };
+    found.into_iter().map(act).collect()
 }
 
 pub(super) fn show(site: &Site, found: &[Found], output: Output) -> Result<Exit, Coded> {
@@ -191,6 +285,7 @@ pub(super) fn show(site: &Site, found: &[Found], output: Output) -> Result<Exit,
                     row("changed", line.changed.clone()),
                     row("to undo", line.to_undo.join(", ")),
                     row("undone", line.undone.join(", ")),
+                    row("skipped", line.skipped.join(", ")),
                 ];
                 print(table::lay_out(["what", "value"], &rows))?;
             }
@@ -201,8 +296,15 @@ pub(super) fn show(site: &Site, found: &[Found], output: Output) -> Result<Exit,
 
 pub(super) fn history(found: &[Found], output: Output) -> Result<Exit, Coded> {
     let steps: Vec<Step<'_>> = found.iter().flat_map(|found| found.instance.history.iter().map(step)).collect();
-    table::list(&steps, output, ["at", "event", "from", "to", "emitted"], |step| {
+    table::list(&steps, output, ["at", "event", "times", "from", "to", "emitted"], |step| {
         let from = if step.from.is_empty() { "-" } else { step.from };
-        [step.at.clone(), step.event.to_owned(), from.to_owned(), step.to.to_owned(), step.emitted.join(", ")]
+        [
+            step.at.clone(),
+            step.event.to_owned(),
+            step.times.to_string(),
+            from.to_owned(),
+            step.to.to_owned(),
+            step.emitted.join(", "),
+        ]
     })
 }
