@@ -2,8 +2,10 @@
 
 #![allow(clippy::print_stderr, reason = "what is skipped has to be said")]
 
+mod checkout;
 mod copies;
 mod disk;
+mod errands;
 mod failing;
 mod kafka;
 mod kill;

@@ -24,13 +24,13 @@ const LIMIT: Duration = Duration::from_secs(30);
 const ORDERS: usize = 20;
 
 /// A storefront that runs, and the address that it said.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     address: String,
 }
 
 impl Running {
-    fn start(program: &Path, where_to: &[&str]) -> Self {
+    pub(crate) fn start(program: &Path, where_to: &[&str]) -> Self {
         let arguments = [&["run", "--listen", "127.0.0.1:0", "--log", "json"], where_to].concat();
         let mut child = command(program, &arguments).stderr(std::process::Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::with_capacity(1, child.stderr.take().unwrap());
@@ -47,7 +47,7 @@ impl Running {
         Self { child, address }
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         signal(&self.child, "TERM");
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}: {}", errors_of(&mut self.child));
@@ -68,12 +68,16 @@ impl Running {
     }
 
     fn post(&self, key: &str, quantity: usize) -> (u16, Value) {
-        let head = format!("POST /orders HTTP/1.1\r\nidempotency-key: \"{key}\"\r\ncontent-type: application/json\r\n");
         let line = json!({"stock_code": "85123A", "quantity": quantity, "unit_price_milli": 2550});
-        self.ask(&head, &json!({"country": "France", "lines": [line]}).to_string())
+        self.place(key, &json!({"country": "France", "lines": [line]}))
     }
 
-    fn get(&self, id: &str) -> (u16, Value) {
+    pub(crate) fn place(&self, key: &str, order: &Value) -> (u16, Value) {
+        let head = format!("POST /orders HTTP/1.1\r\nidempotency-key: \"{key}\"\r\ncontent-type: application/json\r\n");
+        self.ask(&head, &order.to_string())
+    }
+
+    pub(crate) fn get(&self, id: &str) -> (u16, Value) {
         self.ask(&format!("GET /orders/{id} HTTP/1.1\r\n"), "")
     }
 }

@@ -1,9 +1,16 @@
-//! The shop's inventory: turns the items of closed invoices into stock movements, and keeps the units of each product.
+//! The shop's inventory: turns the items of closed invoices into stock movements, keeps the units of each product, and reserves what the
+//! checkout asks for.
+
+mod reservations;
 
 use orders::{Invoice, OrderAdjusted, OrderCancelled, OrderPlaced};
 use serde::{Deserialize, Serialize};
 use tidemill::prelude::*;
 use tidemill::service::ServiceBuilder;
+
+pub use reservations::{
+    AVAILABLE, Opening, RESERVED, ReleaseStock, Reservations, ReserveStock, StockRefused, StockReleased, StockReserved,
+};
 
 /// The service's name, which is its group's name too.
 pub const NAME: &str = "inventory";
@@ -11,6 +18,8 @@ pub const NAME: &str = "inventory";
 pub const ITEMS: &str = "items";
 /// The handler that keeps units.
 pub const STOCK: &str = "stock";
+/// The handler that reserves units for orders.
+pub const RESERVATIONS: &str = "reservations";
 /// The units of a product, counted from zero: sold ones are negative.
 pub const UNITS: Cell<i64> = Cell::named("units");
 
@@ -57,12 +66,21 @@ impl Handler<StockMoved> for Stock {
     }
 }
 
-/// The service.
+/// The service, with the usual opening stock.
 pub fn service() -> ServiceBuilder {
+    opened_with(Opening::default())
+}
+
+/// The service, with this opening stock.
+pub fn opened_with(opening: Opening) -> ServiceBuilder {
     Service::builder(NAME)
         .handler(ITEMS, Items, |handler| handler.on::<OrderPlaced>().on::<OrderCancelled>().on::<OrderAdjusted>())
         .on::<StockMoved>(STOCK, Stock)
+        .handler(RESERVATIONS, Reservations { opening }, |handler| handler.on::<ReserveStock>().on::<ReleaseStock>())
         .emits::<StockMoved>()
+        .emits::<StockReserved>()
+        .emits::<StockRefused>()
+        .emits::<StockReleased>()
 }
 
 #[cfg(test)]

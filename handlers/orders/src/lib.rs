@@ -4,6 +4,7 @@
 mod events;
 mod invoices;
 mod rejections;
+mod requests;
 
 use ingest::{InvoiceClosed, LineRejected, OrderLineRecorded};
 use tidemill::service::{Service, ServiceBuilder};
@@ -11,6 +12,7 @@ use tidemill::service::{Service, ServiceBuilder};
 pub use events::{Invoice, OrderAdjusted, OrderCancelled, OrderItem, OrderPlaced};
 pub use invoices::{Invoices, OUTCOME, Outcome};
 pub use rejections::{REJECTED, Rejections};
+pub use requests::{OrderRequested, RequestedLine};
 
 /// The service's name, which is its group's name too.
 pub const NAME: &str = "orders";

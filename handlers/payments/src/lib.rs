@@ -1,5 +1,7 @@
-//! The shop's payments: charges each order at a bank. The bank is made up, and fails where a seed says so.
+//! The shop's payments: authorises what the checkout asks for, and charges each order at a bank. The bank is made up, and fails where a seed
+//! says so.
 
+mod authorisations;
 mod bank;
 
 use std::time::Duration;
@@ -10,10 +12,15 @@ use tidemill::failure::{ErrorClass, Policies};
 use tidemill::prelude::*;
 use tidemill::retry::Retry;
 
+pub use authorisations::{
+    AUTHORISED, Authorisations, AuthorisePayment, PaymentAuthorised, PaymentDeclined, PaymentRefunded, RefundPayment,
+};
 pub use bank::{Bank, Fault};
 
 /// The service's name, which is its group's name too.
 pub const NAME: &str = "payments";
+/// The handler that authorises payments.
+pub const AUTHORISATIONS: &str = "authorisations";
 /// The handler that charges orders.
 pub const CHARGES: &str = "charges";
 /// What became of the charge for an order.
@@ -68,8 +75,12 @@ pub fn service(seed: Option<u64>) -> ServiceBuilder {
         .handler(CHARGES, Charges { bank: Bank::new(seed) }, |handler| {
             handler.on::<OrderPlaced>().needs(BANK).failures(policies()).timeout(PATIENCE)
         })
+        .handler(AUTHORISATIONS, Authorisations, |handler| handler.on::<AuthorisePayment>().on::<RefundPayment>())
         // What else stands in the topic is not paid for.
         .ignore_unknown("orders")
+        .emits::<PaymentAuthorised>()
+        .emits::<PaymentDeclined>()
+        .emits::<PaymentRefunded>()
 }
 
 #[cfg(test)]

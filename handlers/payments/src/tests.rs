@@ -52,3 +52,22 @@ fn what_fails_for_a_while_is_charged_in_the_end_and_what_fails_for_good_is_a_let
     assert_eq!((letters[0].key(), letters[0].class.as_str()), (Some(refused.as_str()), "permanent"));
     assert_eq!((attempts(&driver, &refused), driver.parked().len()), (None, 0));
 }
+
+#[test]
+fn a_known_customer_is_authorised_and_refunded_once() {
+    let mut driver = TestDriver::new(|| service(None));
+    let asks = |order: &str, customer: Option<&str>| AuthorisePayment {
+        order: order.to_owned(),
+        customer: customer.map(str::to_owned),
+        amount_milli: 1_250,
+    };
+    driver.send(asks("1", Some("17850")));
+    driver.send(asks("2", None));
+    assert_eq!(driver.emitted::<PaymentAuthorised>().len(), 1);
+    assert_eq!(driver.emitted::<PaymentDeclined>()[0].reason, "no customer");
+    for order in ["1", "1", "2"] {
+        driver.send(RefundPayment { order: order.to_owned() });
+    }
+    let refunded: Vec<_> = driver.emitted::<PaymentRefunded>().into_iter().map(|refund| refund.amount_milli).collect();
+    assert_eq!(refunded, [1_250, 0, 0]);
+}

@@ -26,17 +26,17 @@ pub(crate) async fn demo(options: Demo) -> Result<Exit, Coded> {
     // Looked at before anything is made: a bad input leaves no directory behind.
     let survey = Survey::of(options.source.input())?;
     let mut host = Host::open(configuration)?;
-    for service in services::all(options.faults) {
+    for service in services::all(options.luck) {
         host.add(service)?;
     }
     create_missing(&host).await?;
     let counts = Arc::new(Counts::default());
     host.observe(Arc::clone(&counts) as _);
-    let progress = Progress::show(work_of(&survey, options.faults.is_some()), &counts);
+    let progress = Progress::show(work_of(&survey), &counts);
     let mut summary = Summary::default();
     let feed = async {
         summary = feed::publish(survey, &host, &options.source, &counts).await?;
-        faults::publish(&host, options.faults, summary.invoices).await
+        faults::publish(&host, options.luck.faults, summary.invoices).await
     };
     let ended = host.run_with(feed, Until::Drained).await;
     drop(progress);
@@ -46,7 +46,7 @@ pub(crate) async fn demo(options: Demo) -> Result<Exit, Coded> {
         // Told to stop: what was left is logged, and a report would tell of a part.
         exit => return Ok(exit),
     }
-    let report = Report::read(host.broker(), host.services(), options.faults.is_some()).await?;
+    let report = Report::read(host.broker(), host.services(), options.luck.faults.is_some()).await?;
     #[expect(clippy::disallowed_methods, reason = "as above")]
     report.taking(begun.elapsed()).print(options.output)?;
     Ok(Exit::Done)
@@ -54,7 +54,7 @@ pub(crate) async fn demo(options: Demo) -> Result<Exit, Coded> {
 
 /// Runs services until they are told to stop, or until nothing is left to do.
 pub(crate) async fn run(options: Run) -> Result<Exit, Coded> {
-    let services = services::named(&options.services, options.faults)?;
+    let services = services::named(&options.services, options.luck)?;
     let mut host = Host::open(Configuration::load(&options.common)?)?;
     for service in services {
         host.add(service)?;
@@ -63,8 +63,9 @@ pub(crate) async fn run(options: Run) -> Result<Exit, Coded> {
 }
 
 /// How much work an input is: `orders` handles its lines and the ends of its invoices; `inventory` invoices and items; `sales`
-/// invoices, then one event for their country and, nearly always, one for their month; `payments` invoices, if it runs.
-fn work_of(survey: &Survey, pays: bool) -> Work {
+/// invoices, then one event for their country and, nearly always, one for their month; `payments` charges invoices; and nearly every item
+/// is asked for and answered, and nearly every invoice is paid and shipped.
+fn work_of(survey: &Survey) -> Work {
     let (lines, invoices) = (survey.lines(), survey.invoices());
-    Work { lines, events: 2 * lines + (5 + u64::from(pays)) * invoices }
+    Work { lines, events: 4 * lines + 11 * invoices }
 }

@@ -10,7 +10,7 @@ use tidemill::config::Configuration;
 use tidemill::host::Host;
 
 use crate::faults;
-use crate::options::{Asked, Ingest, Source};
+use crate::options::{Asked, Ingest, Luck, Source};
 use crate::progress::{Counts, Progress, Work};
 use crate::services;
 
@@ -18,14 +18,14 @@ use crate::services;
 pub(crate) async fn ingest(options: Ingest) -> Result<Exit, Coded> {
     let configuration = Configuration::load(&options.common)?;
     let survey = Survey::of(options.source.input())?;
-    let host = open(configuration, options.faults)?;
+    let host = open(configuration, options.luck)?;
     create_missing(&host).await?;
     let counts = Arc::new(Counts::default());
     let progress = Progress::show(Work { lines: survey.lines(), events: 0 }, &counts);
     let published = publish(survey, &host, &options.source, &counts).await;
     drop(progress);
     let summary = published?;
-    faults::publish(&host, options.faults, summary.invoices).await?;
+    faults::publish(&host, options.luck.faults, summary.invoices).await?;
     tell_rejected(&summary, &options.source);
     let Summary { lines, invoices, .. } = summary;
     say(&format!("{lines} lines of {invoices} invoices published"));
@@ -56,20 +56,20 @@ pub(crate) fn tell_rejected(summary: &Summary, source: &Source) {
 
 /// Creates the shop's topics.
 pub(crate) async fn create_topics(options: Asked) -> Result<Exit, Coded> {
-    let host = open(Configuration::load(&options.common)?, options.faults)?;
+    let host = open(Configuration::load(&options.common)?, options.luck)?;
     create_missing(&host).await?;
     check(&host).await
 }
 
 /// Says which of the shop's topics there are. TM-0401 when one is missing.
 pub(crate) async fn check_topics(options: Asked) -> Result<Exit, Coded> {
-    check(&open(Configuration::load(&options.common)?, options.faults)?).await
+    check(&open(Configuration::load(&options.common)?, options.luck)?).await
 }
 
 /// The broker, with all services to ask about their topics; none of them runs.
-pub(crate) fn open(configuration: Configuration, faults: Option<u64>) -> Result<Host, Coded> {
+pub(crate) fn open(configuration: Configuration, luck: Luck) -> Result<Host, Coded> {
     let mut host = Host::open(configuration)?;
-    for service in services::all(faults) {
+    for service in services::all(luck) {
         host.add(service)?;
     }
     Ok(host)

@@ -67,9 +67,8 @@ pub(crate) struct Demo {
     /// How to print the report.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Output,
-    /// Adds the service `payments`, whose bank fails where this seed says so, and bytes that are no events.
-    #[arg(long, value_name = "SEED")]
-    pub(crate) faults: Option<u64>,
+    #[command(flatten)]
+    pub(crate) luck: Luck,
     #[command(flatten)]
     pub(crate) common: Options,
 }
@@ -79,9 +78,8 @@ pub(crate) struct Demo {
 pub(crate) struct Ingest {
     #[command(flatten)]
     pub(crate) source: Source,
-    /// Adds the service `payments`, whose bank fails where this seed says so, and bytes that are no events.
-    #[arg(long, value_name = "SEED")]
-    pub(crate) faults: Option<u64>,
+    #[command(flatten)]
+    pub(crate) luck: Luck,
     #[command(flatten)]
     pub(crate) common: Options,
 }
@@ -94,9 +92,8 @@ pub(crate) struct Run {
     pub(crate) services: Vec<String>,
     #[command(flatten)]
     pub(crate) until: RunOptions,
-    /// Adds the service `payments`, whose bank fails where this seed says so, and bytes that are no events.
-    #[arg(long, value_name = "SEED")]
-    pub(crate) faults: Option<u64>,
+    #[command(flatten)]
+    pub(crate) luck: Luck,
     #[command(flatten)]
     pub(crate) common: Options,
 }
@@ -107,11 +104,27 @@ pub(crate) struct Report {
     /// How to print the report.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Output,
-    /// Adds the service `payments`, whose bank fails where this seed says so, and bytes that are no events.
-    #[arg(long, value_name = "SEED")]
-    pub(crate) faults: Option<u64>,
+    #[command(flatten)]
+    pub(crate) luck: Luck,
     #[command(flatten)]
     pub(crate) common: Options,
+}
+
+/// What goes wrong in the shop, by seeds: the same seed has the same go wrong.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Luck {
+    /// Has the bank of `payments` fail where this seed says so, adds bytes that are no events, and reports both.
+    #[arg(long, value_name = "SEED")]
+    pub(crate) faults: Option<u64>,
+    /// Has carriers refuse orders where this seed says so.
+    #[arg(long, value_name = "SEED", default_value_t = shipping::SEED)]
+    pub(crate) carriers: u64,
+}
+
+impl Default for Luck {
+    fn default() -> Self {
+        Self { faults: None, carriers: shipping::SEED }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -125,9 +138,8 @@ enum Topics {
 /// Options of `topics`.
 #[derive(Debug, Args)]
 pub(crate) struct Asked {
-    /// Adds the service `payments`, whose bank fails where this seed says so, and bytes that are no events.
-    #[arg(long, value_name = "SEED")]
-    pub(crate) faults: Option<u64>,
+    #[command(flatten)]
+    pub(crate) luck: Luck,
     #[command(flatten)]
     pub(crate) common: Options,
 }
@@ -169,11 +181,11 @@ pub(crate) async fn work(shop: Shop) -> Result<Exit, Coded> {
         Some(Command::Report(options)) => report::report(options).await,
         Some(Command::Topics(Topics::Create(options))) => feed::create_topics(options).await,
         Some(Command::Topics(Topics::Check(options))) => feed::check_topics(options).await,
-        Some(Command::DeadLetters(command)) => command.carry_out(services::ever()).await,
-        Some(Command::Parked(command)) => command.carry_out(services::ever()).await,
-        Some(Command::Sagas(command)) => command.carry_out(services::ever()).await,
-        Some(Command::Timers(command)) => command.carry_out(services::ever()).await,
-        Some(Command::Inbox(command)) => command.carry_out(services::ever()).await,
+        Some(Command::DeadLetters(command)) => command.carry_out(services::all(Luck::default())).await,
+        Some(Command::Parked(command)) => command.carry_out(services::all(Luck::default())).await,
+        Some(Command::Sagas(command)) => command.carry_out(services::all(Luck::default())).await,
+        Some(Command::Timers(command)) => command.carry_out(services::all(Luck::default())).await,
+        Some(Command::Inbox(command)) => command.carry_out(services::all(Luck::default())).await,
         Some(Command::Beside(command)) => command.carry_out().await,
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use checkout::{Ending, Outcome};
 use ingest::Kind;
 use serde::Serialize;
 use tidemill::code::{Coded, Exit};
@@ -19,6 +20,26 @@ use crate::{feed, options};
 
 /// How many countries the table shows before it sums up the rest.
 const COUNTRIES_SHOWN: usize = 10;
+
+/// What orders came to, in numbers of orders.
+#[derive(Debug, Default, PartialEq, Serialize)]
+struct Checkouts {
+    confirmed: u64,
+    declined: u64,
+    out_of_stock: u64,
+    compensated: u64,
+}
+
+impl Checkouts {
+    fn count(&mut self, ending: Ending) {
+        *match ending {
+            Ending::Confirmed => &mut self.confirmed,
+            Ending::Declined => &mut self.declined,
+            Ending::OutOfStock => &mut self.out_of_stock,
+            Ending::Compensated => &mut self.compensated,
+        } += 1;
+    }
+}
 
 /// What the services know when they are asked.
 #[derive(Debug, Default, PartialEq, Serialize)]
@@ -45,6 +66,10 @@ pub(crate) struct Report {
     rejected_lines: u64,
     /// Records that had no effects on orders, because they were copies of others.
     copies_suppressed: u64,
+    /// What the orders came to.
+    checkout: Checkouts,
+    /// Why orders came to nothing, and how many of them.
+    checkout_reasons: BTreeMap<String, u64>,
     /// Records that all services together have done.
     events: u64,
     /// How long the run, or the reading of the report, took.
@@ -86,6 +111,15 @@ impl Report {
             report.invoices += totals.invoices;
             report.revenue_milli += totals.revenue_milli;
         }
+        let checkout = Query::new(Arc::clone(broker), checkout::NAME);
+        checkout
+            .cells(checkout::SAGA, checkout::OUTCOME, |_, Outcome { ending, reason }| {
+                report.checkout.count(ending);
+                if ending != Ending::Confirmed {
+                    *report.checkout_reasons.entry(reason).or_default() += 1;
+                }
+            })
+            .await?;
         if faults {
             report.faults = Some(Faults::read(broker).await?);
         }
@@ -114,9 +148,9 @@ impl Report {
 pub(crate) async fn report(options: options::Report) -> Result<Exit, Coded> {
     #[expect(clippy::disallowed_methods, reason = "the shop is a program, and reports how long it took")]
     let begun = Instant::now();
-    let host = feed::open(Configuration::load(&options.common)?, options.faults)?;
+    let host = feed::open(Configuration::load(&options.common)?, options.luck)?;
     feed::require_topics(&host).await?;
-    let report = Report::read(host.broker(), host.services(), options.faults.is_some()).await?;
+    let report = Report::read(host.broker(), host.services(), options.luck.faults.is_some()).await?;
     #[expect(clippy::disallowed_methods, reason = "as above")]
     report.taking(begun.elapsed()).print(options.output)?;
     Ok(Exit::Done)
@@ -146,6 +180,10 @@ impl fmt::Display for Report {
             ("revenue", pounds(self.revenue_milli)),
             ("rejected lines", number(self.rejected_lines)),
             ("copies suppressed", number(self.copies_suppressed)),
+            ("confirmed", number(self.checkout.confirmed)),
+            ("declined", number(self.checkout.declined)),
+            ("out of stock", number(self.checkout.out_of_stock)),
+            ("compensated", number(self.checkout.compensated)),
         ] {
             writeln!(f, "  {name:<18} {value:>18}")?;
         }

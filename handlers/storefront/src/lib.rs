@@ -9,15 +9,17 @@ mod key;
 mod openapi;
 mod options;
 mod order;
+mod projection;
 mod serve;
 mod store;
 
-pub use events::{OrderRequested, RequestedLine};
 pub use http::router;
 pub use key::Key;
 pub use openapi::description;
 pub use options::{Storefront, work};
-pub use order::{Fault, Line, NewOrder, Order};
+pub use order::{Fault, Line, NewOrder, Order, Status};
+pub use orders::{OrderRequested, RequestedLine};
+pub use projection::service;
 pub use serve::serve;
 pub use store::{Error, Store, TABLES};
 

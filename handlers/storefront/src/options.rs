@@ -2,13 +2,11 @@
 
 use clap::{Args, Parser, Subcommand};
 use tidemill::code::{Coded, Exit};
-use tidemill::command::{self, Beside, Config, Options, Topics};
-use tidemill::event::Event;
+use tidemill::command::{self, Beside, Config, DeadLetters, Options, Parked, Topics};
 
-use crate::events::OrderRequested;
 use crate::serve;
 use crate::store::TABLES;
-use crate::{NAME, description};
+use crate::{NAME, description, service};
 
 /// The shop's HTTP front.
 #[derive(Debug, Parser)]
@@ -31,6 +29,12 @@ enum Command {
     /// The topics that events are sent to.
     #[command(subcommand)]
     Topics(Topics),
+    /// Records of the checkout's answers that failed for good.
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
+    /// Records of the checkout's answers that wait for a time or an operator.
+    #[command(subcommand)]
+    Parked(Parked),
     #[command(flatten)]
     Beside(Beside),
 }
@@ -57,13 +61,9 @@ pub async fn work(storefront: Storefront) -> Result<Exit, Coded> {
         Command::Run(run) => serve::run(run).await,
         Command::Describe(Describe::Openapi) => command::print_json(&description()).map(|()| Exit::Done),
         Command::Config(command) => command.carry_out(),
-        Command::Topics(command) => {
-            let declare = |host: &mut tidemill::host::Host| {
-                host.writes(OrderRequested::TOPIC);
-                Ok(())
-            };
-            command.carry_out(NAME, declare).await
-        }
+        Command::Topics(command) => command.carry_out(NAME, serve::declare).await,
+        Command::DeadLetters(command) => command.carry_out(vec![service()]).await,
+        Command::Parked(command) => command.carry_out(vec![service()]).await,
         Command::Beside(command) => command.carry_out_with(&[TABLES]).await,
     }
 }

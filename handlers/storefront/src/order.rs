@@ -65,6 +65,20 @@ pub struct Order {
     /// The sum of the lines in thousandths of a pound.
     #[schema(example = 15_300)]
     pub total_milli: i64,
+    /// What became of it: where it is shown, and orders are kept in a database.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+}
+
+/// What became of an order, as of a moment ago: the checkout's events are followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// `placed`, until the checkout has ended; then `confirmed`, `declined`, `out_of_stock` or `compensated`.
+    #[schema(example = "confirmed")]
+    pub status: String,
+    /// Why it was not confirmed.
+    #[schema(example = "out of stock")]
+    pub reason: Option<String>,
 }
 
 /// Something about a request that cannot be.
@@ -109,7 +123,7 @@ impl NewOrder {
     pub fn placed(self, id: String, at: i64) -> Order {
         let total_milli = self.lines.iter().map(|line| line.quantity * line.unit_price_milli).sum();
         let Self { customer, country, lines } = self;
-        Order { id, at, customer, country, lines, total_milli }
+        Order { id, at, customer, country, lines, total_milli, status: None }
     }
 }
 

@@ -13,21 +13,26 @@ use tidemill::host::{Host, Running, Signals};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::NAME;
-use crate::events::OrderRequested;
 use crate::http::router;
 use crate::options::Run;
 use crate::store::Store;
+use crate::{NAME, OrderRequested, service};
 
 /// Takes orders until the process is told to end, or a part of it fails.
 pub(crate) async fn run(run: Run) -> Result<Exit, Coded> {
     let configuration = Configuration::load(&run.common)?;
     let mut host = Host::open_existing(configuration, NAME)?;
-    host.writes(OrderRequested::TOPIC);
+    declare(&mut host)?;
     let store = Store::open(&host).await?;
     let listener = TcpListener::bind(&run.listen).await.map_err(|error| cannot_listen(&run.listen, &error))?;
     let running = host.start().await?;
     serve(listener, router(store), &host, running).await
+}
+
+/// What runs here and what is written to: where orders are kept in a database, what became of them is kept there too.
+pub(crate) fn declare(host: &mut Host) -> Result<(), Coded> {
+    host.writes(OrderRequested::TOPIC);
+    if host.database().is_some() { host.add(service()) } else { Ok(()) }
 }
 
 fn cannot_listen(address: &str, error: &std::io::Error) -> Coded {

@@ -79,8 +79,22 @@ pub const DL_HISTORY: &str = "tm-dl-history";
 pub const DL_HEADERS: &str = "tm-dl-headers";
 
 /// The names that take one byte in a block. Append only.
-pub const KNOWN: [&str; 10] =
-    [SPEC_VERSION, TYPE, ID, SOURCE, TIME, CONTENT_TYPE, PARTITION_KEY, CORRELATION_ID, CAUSATION_ID, TRACE_PARENT];
+pub const KNOWN: [&str; 14] = [
+    SPEC_VERSION,
+    TYPE,
+    ID,
+    SOURCE,
+    TIME,
+    CONTENT_TYPE,
+    PARTITION_KEY,
+    CORRELATION_ID,
+    CAUSATION_ID,
+    TRACE_PARENT,
+    HANDLER,
+    REPLY_TO,
+    REPLY_KEY,
+    IN_REPLY_TO,
+];
 
 /// The headers of a record: a view on an encoded block.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -8,13 +8,14 @@ use serde::de::DeserializeOwned;
 use tidemill_core::code::Coded;
 use tidemill_core::codec::Codec;
 use tidemill_core::event::Event;
-use tidemill_core::headers;
+use tidemill_core::headers::{self, Headers};
 use tidemill_core::internal::{self, Command, Help, Order, Wish};
 use tidemill_core::letters::Letter;
 use tidemill_core::outputs::{Address, Outputs};
 use tidemill_core::parking::{self, Parked};
 use tidemill_core::ports::{Broker, Clock, Entry, Heartbeat, NoObserver};
 use tidemill_core::publisher::{Publication, Publisher};
+use tidemill_core::record::Record;
 use tidemill_core::service::{Service, ServiceBuilder};
 use tidemill_core::state::{Cell, Map, MapKey, ScopeKey, decode, is_own};
 use tidemill_core::time::Timestamp;
@@ -211,9 +212,41 @@ impl TestDriver {
         let internal = internal::internal(&self.name);
         let target = Parked::of_key(saga, &internal, SHARD, key.as_bytes());
         let (value, headers) = Command { order, wish: Wish::Saga(help), target }.to_record();
-        let mut outputs = Outputs::new([Arc::from(internal)].as_slice().into());
+        self.put(&internal, Some(key.as_bytes()), &headers, &value);
+    }
+
+    /// Sends an event as the reply to the newest command of type `C` that the service emitted with
+    /// [`Context::request`](tidemill_core::context::Context::request), and waits as [`TestDriver::send`] does. Panics where there is none.
+    #[expect(clippy::needless_pass_by_value, reason = "as for send")]
+    pub fn reply<C: Event, E: Event>(&mut self, event: E) {
+        self.sent += 1;
+        let is_command = |record: &Record| record.headers.get(headers::TYPE) == Some(C::NAME.as_bytes());
+        let commands = reading::records(&*self.broker, C::TOPIC).into_iter().flatten();
+        let command = commands.filter(is_command).last().unwrap_or_else(|| panic!("there is no {}", C::NAME));
+        let wanted = [headers::REPLY_TO, headers::REPLY_KEY, headers::ID];
+        let [Some(to), key, Some(command)] = command.headers.get_all(wanted) else {
+            panic!("nobody wants a reply to the newest {}", C::NAME)
+        };
+        let mut value = Vec::new();
+        let written = E::Codec::open().map(|codec| codec.encode(&event, &mut value));
+        written.unwrap_or_else(|error| panic!("{error}")).unwrap_or_else(|error| panic!("{error}"));
+        let id = self.sent.to_string();
+        let headers = [
+            (headers::TYPE, E::NAME.as_bytes()),
+            (headers::SOURCE, SOURCE.as_bytes()),
+            (headers::ID, id.as_bytes()),
+            (headers::REPLY_TO, to),
+            (headers::IN_REPLY_TO, command),
+        ];
+        let headers = Headers::from_pairs(headers.map(|(name, value)| (name, Some(value))));
+        self.put(E::TOPIC, key, &headers, &value);
+    }
+
+    /// Writes a record as it is, and lets the service do it.
+    fn put(&mut self, topic: &str, key: Option<&[u8]>, headers: &Headers, value: &[u8]) {
+        let mut outputs = Outputs::new([Arc::from(topic)].as_slice().into());
         let address = Address { topic: 0, partition: SHARD, timestamp: self.clock.now() };
-        outputs.push_raw(address, Some(key.as_bytes()), &headers, Some(&value));
+        outputs.push_raw(address, key, headers, Some(value));
         block_on(&self.clock, self.broker.publish(outputs)).unwrap_or_else(|error| panic!("it is not taken: {error}"));
         self.settle().unwrap_or_else(|error| panic!("the service stopped: {error}"));
     }

@@ -12,8 +12,10 @@ use tidemill_core::ports::{Broker, Entry, KeyRange};
 use tidemill_core::record::{Record, TopicPartition};
 use tidemill_core::state::{Cell, Scope, ScopeKey, cell_suffix, decode, state_key};
 
-/// Entries, or records, that are read at a time; what is held in memory does not grow with all there is.
+/// Entries that are read at a time; what is held in memory does not grow with all there is.
 const PAGE: usize = 1_000;
+/// The same of records: on Kafka, each look opens a connection.
+const RECORDS: usize = 32_768;
 
 /// Reads the committed state of one service.
 ///
@@ -138,9 +140,9 @@ pub async fn records(
     for (number, from) in (0..).zip(from) {
         let partition = TopicPartition::new(topic, number);
         loop {
-            let batch = topics.records(&partition, *from, PAGE).await?;
+            let batch = topics.records(&partition, *from, RECORDS).await?;
             *from = batch.next;
-            let is_last = batch.records.len() < PAGE;
+            let is_last = batch.records.len() < RECORDS;
             batch.records.into_iter().for_each(|record| each(number, record));
             if is_last {
                 break;

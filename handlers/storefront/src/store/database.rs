@@ -15,19 +15,20 @@ use tidemill::postgres::{Outbox, Settings, Tables, check, coded, tokio_postgres,
 use tidemill::publisher::Publication;
 use tidemill::time::Timestamp;
 
-use crate::SOURCE;
-use crate::events::OrderRequested;
 use crate::key::Key;
-use crate::order::Order;
+use crate::order::{Order, Status};
 use crate::store::Error;
+use crate::{OrderRequested, SOURCE};
 
 /// The program's own tables, which lie beside the runtime's.
-pub const TABLES: Tables<'static> = Tables { schema: "storefront", steps: &[include_str!("migrations/0001.sql")] };
+pub const TABLES: Tables<'static> =
+    Tables { schema: "storefront", steps: &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")] };
 
 /// Nothing comes back where the key has its order already. Waits where somebody is writing it.
 const INSERT: &str = "insert into storefront.orders (id, idempotency_key, at, customer, country, lines, total_milli) \
                       values ($1, $2, $3, $4, $5, $6::text::jsonb, $7) on conflict (id) do nothing returning true";
-const FIND: &str = "select id, at, customer, country, lines::text, total_milli from storefront.orders where id = $1";
+const FIND: &str =
+    "select id, at, customer, country, lines::text, total_milli, status, reason from storefront.orders where id = $1";
 
 /// How long a request may take in the database, its wait for a connection included.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -191,5 +192,6 @@ fn order(row: &Row) -> Result<Order, Error> {
         country: row.get(3),
         lines,
         total_milli: row.get(5),
+        status: Some(Status { status: row.get(6), reason: row.get(7) }),
     })
 }

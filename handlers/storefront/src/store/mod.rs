@@ -99,7 +99,8 @@ impl Store {
             Place::Rows(rows) => rows.place(&order).await,
         };
         let kept = self.noted(kept)?;
-        if kept.is_same_request(&order) { Ok(kept) } else { Err(Error::OtherOrder) }
+        // Whoever asks again is answered as the first time, whatever became of it meanwhile.
+        if kept.is_same_request(&order) { Ok(Order { status: None, ..kept }) } else { Err(Error::OtherOrder) }
     }
 
     /// The order of this id.

@@ -9,10 +9,9 @@ use tidemill::ports::Schemas;
 use tidemill::publisher::Publication;
 use tidemill::time::Timestamp;
 
-use crate::SOURCE;
-use crate::events::OrderRequested;
 use crate::order::Order;
 use crate::store::Error;
+use crate::{OrderRequested, SOURCE};
 
 /// What the key of an order's row begins with.
 const ORDER: &str = "order/";

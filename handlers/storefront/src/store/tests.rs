@@ -12,9 +12,9 @@ use tidemill::query;
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Error, Store, TABLES};
-use crate::events::OrderRequested;
+use crate::OrderRequested;
 use crate::key::Key;
-use crate::order::{Line, NewOrder};
+use crate::order::{Line, NewOrder, Order};
 
 /// Requests that come at once.
 const AT_ONCE: usize = 24;
@@ -86,7 +86,10 @@ async fn one_of_each_key(host: &Host) {
     assert!(answers.iter().step_by(2).all(|order| *order == answers[0]));
     assert!(answers.iter().skip(1).step_by(2).all(|order| *order == answers[1]));
     assert!(matches!(store.place(&one, asked(7)).await, Err(Error::OtherOrder)));
-    assert_eq!(store.find(&one.order_id()).await.unwrap().as_ref(), Some(&answers[0]));
+    let found = store.find(&one.order_id()).await.unwrap().unwrap();
+    let status = found.status.as_ref().map(|status| (&*status.status, status.reason.as_deref()));
+    assert_eq!(status, host.database().map(|_| ("placed", None)));
+    assert_eq!(Order { status: None, ..found }, answers[0]);
     assert_eq!(store.find(&key("three").order_id()).await.unwrap(), None);
     let running = host.start().await.unwrap();
     let (begun, mut sent) = (host.clock().now(), Vec::new());
