@@ -178,11 +178,12 @@ fn on_kafka_the_books_balance_whoever_is_killed() {
         lives[round % 2] = live(["a", "b"][round % 2]);
     }
     eprintln!("{KILLS} kills in {:?}", begun.elapsed());
+    let third = folder.path().join("c").display().to_string();
+    shop(&["run", "--until-drained", "--state-dir", &third]);
     for life in &mut lives {
         signal(life, "TERM");
         assert!(life.wait().expect("the child is ours").success());
     }
-    shop(&["run", "--until-drained"]);
     let report = serde_json::from_slice(&shop(&["report", "--output", "json"])).expect("JSON");
     agree(&report, &ledger(&as_str(&place)));
 }

@@ -68,11 +68,8 @@ impl Errands {
         let last = history.as_array().and_then(|steps| steps.last()).expect("it has one");
         assert_eq!((&last["event"], &last["to"]), (&json!("saga-skip by somebody"), &json!("skip fetch: a test")));
         refused(&self.output(&["sagas", "retry", "again"]), 3, &["TM-0409", "no instance of key again needs a person"]);
-        refused(
-            &self.output(&["sagas", "graph", "other"]),
-            2,
-            &["TM-0104", "there is no saga other here; there are errand"],
-        );
+        let graph = run(&example("errands"), &["sagas", "graph", "other"]);
+        refused(&graph, 2, &["TM-0104", "there is no saga other here; there are errand"]);
     }
 }
 

@@ -14,6 +14,9 @@ const ORDERS: u64 = 60;
 const OVERDUE: Duration = Duration::from_secs(90);
 const KEPT: Duration = Duration::from_secs(5);
 
+/// Whoever pays has several orders.
+const ACCOUNTS: u64 = 7;
+
 /// What becomes of an order, by its number: of five one after the other.
 const PREPAID: u64 = 1;
 const REFUSED: u64 = 2;
@@ -37,9 +40,16 @@ events! {
     Reserved, "sim.reserved", "reserved";
     Refused, "sim.refused", "reserved";
     Charge, "sim.charge", "charge";
-    Paid, "sim.paid", "paid";
     Declined, "sim.declined", "paid";
     Confirmed, "sim.confirmed", "confirmed";
+}
+
+/// It stands under the key of whoever paid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
+#[event(name = "sim.paid", version = 1, topic = "payments", key = account, codec = json)]
+struct Paid {
+    order: u64,
+    account: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
@@ -75,7 +85,7 @@ struct Process;
 impl Begin<Placed> for Process {
     async fn begin(&self, placed: &Placed, cx: &mut Context<'_>) -> Result<Next, HandlerError> {
         cx.schedule("overdue", OVERDUE, Overdue {}).await?;
-        cx.emit(Reserve { order: placed.order });
+        cx.request(Reserve { order: placed.order });
         Ok(Next::to(Reserving {}))
     }
 }
@@ -83,7 +93,7 @@ impl Begin<Placed> for Process {
 #[async_trait(?Send)]
 impl Step<Reserving, Reserved> for Process {
     async fn step(&self, _: Reserving, event: &Reserved, cx: &mut Context<'_>) -> Result<Next, HandlerError> {
-        cx.emit(Charge { order: event.order });
+        cx.request(Charge { order: event.order });
         Ok(Next::to(Paying {}).undo_with(ReleaseStock { order: event.order }))
     }
 }
@@ -130,6 +140,7 @@ impl Undo<ReleaseStock> for Process {
 fn declared(saga: SagaBuilder<Process>) -> SagaBuilder<Process> {
     let long = Duration::from_hours(1);
     saga.begins_with::<Placed>([Leads::to::<Reserving>()])
+        .keyed_by::<Paid>(|paid| paid.order.to_string())
         .state::<Reserving>(|state| {
             let state = state.on::<Reserved>([Leads::to::<Paying>()]).on::<Refused>([Leads::abort()]);
             let state = state.on::<Overdue>([Leads::abort()]).ignore::<Placed>();
@@ -158,11 +169,11 @@ fn process() -> ServiceBuilder {
 async fn reserve(ask: &Reserve, cx: &mut Context<'_>) -> Result<(), HandlerError> {
     let order = ask.order;
     if order % 5 == PREPAID {
-        cx.emit(Paid { order });
+        cx.emit(Paid { order, account: order % ACCOUNTS });
     }
     match order % 5 {
-        REFUSED => cx.emit(Refused { order }),
-        _ => cx.emit(Reserved { order }),
+        REFUSED => cx.reply(Refused { order }),
+        _ => cx.reply(Reserved { order }),
     }
     Ok(())
 }
@@ -172,8 +183,8 @@ async fn charge(ask: &Charge, cx: &mut Context<'_>) -> Result<(), HandlerError> 
     let order = ask.order;
     match order % 5 {
         SILENT | PREPAID => {}
-        UNPAID => cx.emit(Declined { order }),
-        _ => cx.emit(Paid { order }),
+        UNPAID => cx.reply(Declined { order }),
+        _ => cx.emit(Paid { order, account: order % ACCOUNTS }),
     }
     Ok(())
 }

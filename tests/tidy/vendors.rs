@@ -47,7 +47,10 @@ const SEAMS: &[Seam] = &[
     },
     Seam { crates: &["alloc_tracker"], homes: &["runtime/bench"] },
     // A binary chooses its allocator; a library leaves that alone.
-    Seam { crates: &["tikv-jemallocator"], homes: &["handlers", "runtime/bench"] },
+    Seam {
+        crates: &["tikv-jemallocator"],
+        homes: &["handlers", "runtime/bench", "tests/Cargo.toml", "tests/scenarios/programs"],
+    },
     Seam { crates: &["toml"], homes: &["runtime/tidemill", "tests/tidy"] },
     Seam { crates: &["tracing-subscriber"], homes: &["runtime/tidemill"] },
     Seam {

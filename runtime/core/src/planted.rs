@@ -88,6 +88,8 @@ pub enum Bug {
     StepLeavesTrace,
     /// Events that wait are not looked at again when the state changes.
     WaitingForgotten,
+    /// A record that stands under another key than its instance is done, and not handed on.
+    HandOnForgotten,
 }
 
 /// Whether a bug is planted on this thread.
@@ -128,7 +130,7 @@ mod switch {
 
     impl Bug {
         /// All of them.
-        pub const ALL: [Self; 41] = [
+        pub const ALL: [Self; 42] = [
             Self::ProgressBeforeState,
             Self::UndoneForgotten,
             Self::RevokeForgotten,
@@ -170,6 +172,7 @@ mod switch {
             Self::UndoForgotten,
             Self::StepLeavesTrace,
             Self::WaitingForgotten,
+            Self::HandOnForgotten,
         ];
     }
 }

@@ -27,6 +27,10 @@ use tidemill::publisher::Publication;
 use tidemill::query;
 use tidemill::time::Timestamp;
 
+/// As in the shop's programs, so that what is measured is theirs.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Violations that are told of.
 const TOLD: usize = 10;
 

@@ -11,6 +11,7 @@ use crate::handler::HandlerError;
 use crate::headers::{self, Headers};
 use crate::id::EventId;
 use crate::internal::Operation;
+use crate::planted::{Bug, is_planted};
 use crate::service::Service;
 use crate::unit::Unit;
 
@@ -79,7 +80,9 @@ impl Context<'_> {
         let (headers, value) = (Headers::from_bytes(block.into()), record.value.clone());
         let before = self.unit.outputs.bytes();
         let address = self.unit.address(topic, Some(key));
-        self.unit.outputs.push_raw(address, Some(key), &headers, value.as_deref());
+        if !is_planted(Bug::HandOnForgotten) {
+            self.unit.outputs.push_raw(address, Some(key), &headers, value.as_deref());
+        }
         self.unit.check_size(topic, before).map_err(|error| refused(&error))
     }
 

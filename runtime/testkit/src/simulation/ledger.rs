@@ -147,11 +147,13 @@ pub(crate) fn described(batch: &CommitBatch) -> (Vec<Part>, Vec<Out>) {
     });
     let outputs = batch.outputs.iter().map(|output| {
         let headers = Headers::from_bytes(Bytes::copy_from_slice(output.headers));
+        // What is handed on is the record that causes it.
+        let cause = if headers.get(headers::HANDLER).is_some() { headers::ID } else { headers::CAUSATION_ID };
         Out {
             target: TopicPartition::new(Arc::clone(output.topic), output.partition),
             key: output.key.map(<[u8]>::to_vec),
             id: headers.text(headers::ID).map(str::to_owned),
-            cause: headers.text(headers::CAUSATION_ID).map(str::to_owned),
+            cause: headers.text(cause).map(str::to_owned),
             value: output.value.map(<[u8]>::to_vec),
             headers,
         }

@@ -93,7 +93,7 @@ struct Checkout;
 impl Begin<Placed> for Checkout {
     async fn begin(&self, placed: &Placed, cx: &mut Context<'_>) -> Result<Next, HandlerError> {
         cx.schedule("overdue", HOUR, Overdue { order: placed.order.clone(), wrong: String::new() }).await?;
-        cx.emit(Reserve { order: placed.order.clone(), wrong: placed.wrong.clone() });
+        cx.request(Reserve { order: placed.order.clone(), wrong: placed.wrong.clone() });
         Ok(Next::to(Reserving { wrong: placed.wrong.clone() }))
     }
 }
@@ -101,7 +101,7 @@ impl Begin<Placed> for Checkout {
 #[async_trait(?Send)]
 impl Step<Reserving, Reserved> for Checkout {
     async fn step(&self, state: Reserving, event: &Reserved, cx: &mut Context<'_>) -> Result<Next, HandlerError> {
-        cx.emit(Charge { order: event.order.clone(), wrong: state.wrong.clone() });
+        cx.request(Charge { order: event.order.clone(), wrong: state.wrong.clone() });
         Ok(Next::to(Paying {}).undo_with(ReleaseStock { wrong: state.wrong }))
     }
 }

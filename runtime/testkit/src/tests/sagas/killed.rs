@@ -21,8 +21,8 @@ impl Handler<Reserve> for Answers {
     async fn handle(&self, ask: &Reserve, cx: &mut Context<'_>) -> Result<(), HandlerError> {
         let (order, wrong) = (ask.order.clone(), ask.wrong.clone());
         match &*ask.wrong {
-            "refused" => cx.emit(Refused { order, wrong }),
-            _ => cx.emit(Reserved { order, wrong }),
+            "refused" => cx.reply(Refused { order, wrong }),
+            _ => cx.reply(Reserved { order, wrong }),
         }
         Ok(())
     }
@@ -31,7 +31,7 @@ impl Handler<Reserve> for Answers {
 #[async_trait(?Send)]
 impl Handler<Charge> for Answers {
     async fn handle(&self, ask: &Charge, cx: &mut Context<'_>) -> Result<(), HandlerError> {
-        cx.emit(Paid { order: ask.order.clone(), wrong: ask.wrong.clone() });
+        cx.reply(Paid { order: ask.order.clone(), wrong: ask.wrong.clone() });
         Ok(())
     }
 }
