@@ -140,7 +140,7 @@ impl Undo<ReleaseStock> for Process {
 fn declared(saga: SagaBuilder<Process>) -> SagaBuilder<Process> {
     let long = Duration::from_hours(1);
     saga.begins_with::<Placed>([Leads::to::<Reserving>()])
-        .keyed_by::<Paid>(|paid| paid.order.to_string())
+        .keyed_by::<Paid, _>(|paid| paid.order.to_string())
         .state::<Reserving>(|state| {
             let state = state.on::<Reserved>([Leads::to::<Paying>()]).on::<Refused>([Leads::abort()]);
             let state = state.on::<Overdue>([Leads::abort()]).ignore::<Placed>();

@@ -89,16 +89,21 @@ impl TestDriver {
     /// As [`TestDriver::send`], for a service that may stop: tells why it did. The next event finds it started again.
     #[expect(clippy::needless_pass_by_value, reason = "an event that is sent is gone; a test reads better so")]
     pub fn try_send<E: Event>(&mut self, event: E) -> Result<(), Coded> {
+        self.publish(&event);
+        self.settle()
+    }
+
+    /// Writes an event, and lets the service stand still.
+    pub(crate) fn publish<E: Event>(&mut self, event: &E) {
         self.sent += 1;
         let (id, time) = (self.sent.to_string(), self.clock.now());
         let mut publisher = Publisher::new(self.broker.clone(), SOURCE);
         let sent = block_on(&self.clock, async {
             publisher.declare::<E>().await?;
-            publisher.publish(Publication { event: &event, id: &id, time })?;
+            publisher.publish(Publication { event, id: &id, time })?;
             publisher.flush().await
         });
         sent.unwrap_or_else(|error| panic!("the event cannot be sent: {error}"));
-        self.settle()
     }
 
     /// Lets the service run until it has done and committed everything, or with the error that stopped it.
@@ -240,6 +245,11 @@ impl TestDriver {
         ];
         let headers = Headers::from_pairs(headers.map(|(name, value)| (name, Some(value))));
         self.put(E::TOPIC, key, &headers, &value);
+    }
+
+    /// Sends a record that has no headers, as programs write them that are not ours, and waits as [`TestDriver::send`] does.
+    pub fn send_raw(&mut self, topic: &str, key: Option<&str>, value: &[u8]) {
+        self.put(topic, key.map(str::as_bytes), &Headers::default(), value);
     }
 
     /// Writes a record as it is, and lets the service do it.

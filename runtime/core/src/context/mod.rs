@@ -23,7 +23,7 @@ use crate::record::Position;
 use crate::retry::Retry;
 use crate::state::{Cell, Unreadable, decode, own};
 use crate::time::Timestamp;
-use crate::unit::{Unit, open};
+use crate::unit::{Settles, Unit, open};
 
 pub use entries::Entries;
 
@@ -159,13 +159,22 @@ impl<'a> Context<'a> {
         if let Some(cause) = self.unit.transaction.as_ref().and_then(|transaction| transaction.broken()) {
             return Err(HandlerError::transient(cause.message));
         }
-        self.unit.fault = None;
         self.unit.forget();
         if self.unit.transaction.take().is_some() {
             let opened = open(self.unit).await;
             self.grounded(opened)?;
         }
         Ok(())
+    }
+
+    /// What went wrong in a call that does not answer with an error, if anything did.
+    pub(crate) fn fault(&mut self) -> Option<HandlerError> {
+        self.unit.fault.take()
+    }
+
+    /// Whether the record has been here before: it fired as a timer, or was parked.
+    pub(crate) fn comes_again(&self) -> bool {
+        matches!(self.unit.settles, Settles::Timer { .. } | Settles::Parked(_))
     }
 
     /// The types of the events that were emitted so far, each once.

@@ -69,15 +69,9 @@ impl Context<'_> {
         };
         check_key(Some(key)).map_err(|error| refused(&error))?;
         let topic = self.unit.internal();
-        let own_id = self.unit.derived_own_id();
-        let record = &self.unit.record;
-        let mut block = record.headers.as_bytes().to_vec();
-        if !own_id.is_empty() {
-            // It has no other name there, so that a copy of it is known.
-            headers::write(&mut block, headers::ID, Some(own_id.as_bytes()));
-        }
+        let mut block = self.unit.named_headers();
         headers::write(&mut block, headers::HANDLER, Some(handler.as_bytes()));
-        let (headers, value) = (Headers::from_bytes(block.into()), record.value.clone());
+        let (headers, value) = (Headers::from_bytes(block.into()), self.unit.record.value.clone());
         let before = self.unit.outputs.bytes();
         let address = self.unit.address(topic, Some(key));
         if !is_planted(Bug::HandOnForgotten) {

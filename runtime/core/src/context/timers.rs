@@ -11,7 +11,7 @@ use crate::context::emit::Lineage;
 use crate::emitted::Stamp;
 use crate::event::Event;
 use crate::handler::HandlerError;
-use crate::headers::{self, Headers};
+use crate::headers;
 use crate::id::EventId;
 use crate::limits::KEY_LIMIT;
 use crate::outputs::Address;
@@ -20,7 +20,7 @@ use crate::service::source;
 use crate::state::StateId;
 use crate::time::Timestamp;
 use crate::timers::{Timer, When, all, name_suffix, owner};
-use crate::unit::{Settles, Unit, kept};
+use crate::unit::{Unit, kept};
 
 impl Context<'_> {
     /// Has this handler get the event after some time, in the order of this key. The timer's name is one of this handler and key: a timer
@@ -43,17 +43,21 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// As [`Context::schedule_at`], for a record as it is.
-    pub(crate) async fn schedule_record(
-        &mut self,
-        name: &str,
-        at: Timestamp,
-        headers: Headers,
-        value: Bytes,
-    ) -> Result<(), HandlerError> {
-        let (state, before) = self.timer(name).await?;
+    /// As [`Context::schedule_at`], for this record as it is.
+    pub(crate) async fn wait(&mut self, name: &str, at: Timestamp, value: Bytes) -> Result<(), HandlerError> {
         let when = self.unit.when(at);
-        let timer = self.unit.timer(&state, name, headers.as_bytes().to_vec(), value.to_vec());
+        self.wait_until(name, when, value).await
+    }
+
+    /// The same, directly behind another timer.
+    pub(crate) async fn wait_behind(&mut self, name: &str, last: When, value: Bytes) -> Result<(), HandlerError> {
+        let when = last.behind(self.unit.now);
+        self.wait_until(name, when, value).await
+    }
+
+    async fn wait_until(&mut self, name: &str, when: When, value: Bytes) -> Result<(), HandlerError> {
+        let (state, before) = self.timer(name).await?;
+        let timer = self.unit.timer(&state, name, self.unit.named_headers(), value.to_vec());
         self.unit.schedule(state, name, before, when, &timer);
         Ok(())
     }
@@ -78,25 +82,26 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// The timer of this name is due now, behind those that were scheduled before it. Tells whether there is one that has not fired.
-    pub(crate) async fn hurry(&mut self, name: &str) -> Result<bool, HandlerError> {
+    /// The timer of this name is due now, behind the last that was hurried. Answers which was the last then.
+    pub(crate) async fn hurry(&mut self, name: &str, last: Option<When>) -> Result<Option<When>, HandlerError> {
         let (state, before) = self.timer(name).await?;
-        let Some(before) = before else { return Ok(false) };
+        let Some(before) = before else { return Ok(last) };
         let found = match self.unit.kept.iter().find(|kept| kept.id == all() && kept.suffix == before.suffix()) {
             Some(kept) => Ok(kept.value.clone()),
             None => kept(&self.unit.home, self.unit.transaction.as_mut(), &all(), before.suffix()).await,
         };
         let unreadable = |_| Coded::new(Code::STATE_UNREADABLE, format!("timer {name} cannot be read"));
         let timer = found.and_then(|value| value.map(|value| Timer::read(&value).map_err(unreadable)).transpose());
-        let Some(timer) = self.grounded(timer)? else { return Ok(false) };
-        let when = When { due: self.unit.now, ..before };
+        let Some(timer) = self.grounded(timer)? else { return Ok(last) };
+        let now = self.unit.now;
+        let when = last.map_or_else(|| self.unit.when(now), |last| last.behind(now));
         self.unit.schedule(state, name, Some(before), when, &timer);
-        Ok(true)
+        Ok(Some(when))
     }
 
-    /// The name of the timer that this unit is, if it is one.
-    pub(crate) fn fired(&self) -> Option<&str> {
-        if let Settles::Timer { name, .. } = &self.unit.settles { Some(name) } else { None }
+    /// When the timer of this name fires, and behind which others.
+    pub(crate) async fn when(&mut self, name: &str) -> Result<Option<When>, HandlerError> {
+        Ok(self.timer(name).await?.1)
     }
 
     /// Cancels the timer of this name, of this handler and key. Tells whether there was one that has not fired.
@@ -111,7 +116,7 @@ impl Context<'_> {
 
     /// When the timer of this name, of this handler and key, is due; `None` where there is none that has not fired.
     pub async fn due(&mut self, name: &str) -> Result<Option<Timestamp>, HandlerError> {
-        Ok(self.timer(name).await?.1.map(|when| when.due))
+        Ok(self.when(name).await?.map(|when| when.due))
     }
 
     /// Whose timers these are, and when the one of this name is due.
@@ -165,6 +170,26 @@ impl Unit {
     fn timer(&self, state: &StateId, name: &str, headers: Vec<u8>, value: Vec<u8>) -> Timer {
         let (handler, key) = (self.registered().name.to_string(), state.key.to_vec());
         Timer { handler, key, name: name.to_owned(), headers, value }
+    }
+
+    /// The record's headers where it stands in another place than its own: they say its type and its id, and not to whom it was handed on.
+    pub(super) fn named_headers(&self) -> Vec<u8> {
+        let record = &self.record;
+        let [event, id, handler] = record.headers.get_all([headers::TYPE, headers::ID, headers::HANDLER]);
+        let mut block = Vec::new();
+        if handler.is_none() {
+            block.extend_from_slice(record.headers.as_bytes());
+        } else {
+            let own = record.headers.iter().filter(|(name, _)| *name != headers::HANDLER);
+            own.for_each(|(name, value)| headers::write(&mut block, name, value));
+        }
+        if let (None, Some(route)) = (event, self.home.env.service.routed(self.way)) {
+            headers::write(&mut block, headers::TYPE, Some(route.event.as_bytes()));
+        }
+        if id.is_none() {
+            headers::write(&mut block, headers::ID, Some(self.derived_own_id().as_bytes()));
+        }
+        block
     }
 
     /// Where what the unit brings about comes from. `own_id` is what stands for its record's id where that has none.

@@ -10,6 +10,7 @@ use crate::code::{Code, Coded};
 use crate::codec::Codec;
 use crate::emitted::Emitted;
 use crate::event::Event;
+use crate::failure::Policies;
 use crate::handler::Route;
 use crate::internal::COMMAND;
 use crate::retry::Retry;
@@ -46,6 +47,8 @@ pub struct SagaBuilder<G> {
     name: Arc<str>,
     source: String,
     process: Process<G>,
+    /// What is said of it as of any handler.
+    declared: Declared,
     events: Vec<Known>,
     graph: Graph,
     /// What contradicts itself, as it was met.
@@ -69,7 +72,8 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
             retry: UNDO_RETRY,
             kept: KEPT,
         };
-        Self { name, source, process, events: Vec::new(), graph: Graph::default(), wrong: Vec::new() }
+        let declared = Declared::new(Arc::clone(&name));
+        Self { name, source, process, declared, events: Vec::new(), graph: Graph::default(), wrong: Vec::new() }
     }
 
     /// Events of type `E` begin an instance where there is none, and lead to these places. Every state says what another one means.
@@ -80,17 +84,21 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
         if let Some(reads) = self.reads::<E>() {
             let leads: Vec<_> = leads.into_iter().collect();
             self.graph.edges.push(Edge { from: None, event: E::NAME, leads: leads.clone() });
-            if self.process.begins.insert(E::NAME, Beginning { begin: Box::new(reads), leads }).is_some() {
-                self.wrong.push(format!("it says twice that {} begins it", E::NAME));
+            let before = self.process.begins.insert(E::NAME, Beginning { begin: Box::new(reads), leads });
+            if before.is_some() || self.process.missing.contains_key(E::NAME) {
+                self.wrong.push(format!("it says twice what {} means where there is no instance", E::NAME));
             }
         }
         self
     }
 
     /// Records of type `E` stand under another key than the one of their instance, which this says. A handler that is called as the saga,
-    /// with `.E` behind it, takes them from their topic and hands them on through the service's internal topic, under that key. There they
+    /// with `.` and the event's name in small letters behind it, takes them from their topic and hands them on through the service's internal topic, under that key. There they
     /// are in the order in which they were handed on.
-    pub fn keyed_by<E: Event>(mut self, key: fn(&E) -> String) -> Self {
+    pub fn keyed_by<E: Event, K: Into<Vec<u8>> + 'static>(mut self, key: fn(&E) -> K) -> Self {
+        if E::TOPIC.is_empty() || self.events.iter().any(|known| known.event == E::NAME && known.rekeyed.is_some()) {
+            self.wrong.push(format!("{} has no topic, or is keyed twice", E::NAME));
+        }
         if let Some(reads) = self.reads::<E>() {
             let route = RekeyRoute { reads, saga: Arc::clone(&self.name), key };
             let known = self.events.iter_mut().find(|known| known.event == E::NAME).expect("it was added");
@@ -101,7 +109,9 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
 
     /// What an event of type `E` means where there is no instance.
     pub fn missing<E: Event>(mut self, missing: Missing) -> Self {
-        self.process.missing.insert(E::NAME, missing);
+        if self.process.missing.insert(E::NAME, missing).is_some() || self.process.begins.contains_key(E::NAME) {
+            self.wrong.push(format!("it says twice what {} means where there is no instance", E::NAME));
+        }
         self
     }
 
@@ -139,6 +149,25 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
         self
     }
 
+    /// How long one step may take, as [`HandlerBuilder::timeout`](crate::service::HandlerBuilder::timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.declared.timeout = Some(timeout);
+        self
+    }
+
+    /// What follows when steps fail, as [`HandlerBuilder::failures`](crate::service::HandlerBuilder::failures). A permanent failure
+    /// undoes the instance, whatever is said here.
+    pub fn failures(mut self, policies: Policies) -> Self {
+        self.declared.policies = Some(policies);
+        self
+    }
+
+    /// Steps need something from outside, as [`HandlerBuilder::needs`](crate::service::HandlerBuilder::needs).
+    pub fn needs(mut self, dependency: impl Into<Arc<str>>) -> Self {
+        self.declared.needs.push(dependency.into());
+        self
+    }
+
     /// The event type, as all its steps share it.
     fn reads<E: Event>(&mut self) -> Option<Arc<Reads<E>>> {
         if !self.events.iter().any(|known| known.event == E::NAME) {
@@ -172,6 +201,10 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
     /// What the saga forgot to say, or said twice.
     fn check(&self) -> Result<(), Coded> {
         let bad = |what: String| Err(Coded::new(Code::BAD_SERVICE, format!("saga {}: {what}", self.name)));
+        for known in &self.events {
+            known.reader.as_ref().map_err(Clone::clone)?;
+            known.emitted.as_ref().map_err(Clone::clone)?;
+        }
         if let Some(wrong) = self.wrong.first() {
             return bad(wrong.clone());
         }
@@ -213,7 +246,7 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
         let (shape, knows) = (process.shape(), Arc::clone(&process));
         let check = Box::new(move |instance: &_| knows.can_go_on(instance));
         let saga = Some(About { graph: self.graph, shape, check });
-        let mut declared = Declared { saga, ..Declared::new(Arc::clone(&self.name)) };
+        let mut declared = Declared { saga, ..self.declared };
         let mut rekeying = Vec::new();
         for known in self.events {
             let Known { topic, event, version, content_type, reader, emitted, rekeyed, .. } = known;
@@ -226,7 +259,7 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
             match rekeyed {
                 Some(route) => {
                     declared.internal.push(taken("", own()));
-                    let name = format!("{}.{event}", self.name);
+                    let name = format!("{}.{}", self.name, event.to_ascii_lowercase());
                     let handler = Declared { hands_on: true, ..Declared::new(name.into()) };
                     rekeying.push(Declared { takes: vec![taken(topic, Ok(route))], ..handler });
                 }

@@ -136,6 +136,14 @@ pub(super) struct Waiting {
     pub(super) event: String,
     /// Until when it waits, in milliseconds since the epoch.
     pub(super) until: i64,
+    /// Whether its turn has come, behind those that were woken before.
+    #[serde(default)]
+    pub(super) is_woken: bool,
+}
+
+impl Waiting {
+    /// Of one that waits for nothing but those before it.
+    pub(super) const BEHIND: i64 = i64::MAX;
 }
 
 /// The instance that a state entry of a service is, with its saga's name and its key; `None` for an entry that is something else.

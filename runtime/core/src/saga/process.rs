@@ -99,10 +99,11 @@ impl<G: Send + Sync + 'static> Process<G> {
             let stored = StoredState { version: *version, data };
             (stated.looks)(stored).map_err(|error| format!("state {state}: {error}"))?;
         }
-        match to_undo.iter().find(|registered| !self.undo.contains_key(&*registered.name)) {
-            Some(registered) => Err(format!("{} has to be undone and is not declared", registered.name)),
-            None => Ok(()),
+        for Registered { name, data } in to_undo {
+            let undo = self.undo.get(&**name).ok_or_else(|| format!("{name} has to be undone and is not declared"))?;
+            undo.looks(data).map_err(|error| format!("{name}: {error}"))?;
         }
+        Ok(())
     }
 
     /// An event of one of the saga's types.
@@ -113,7 +114,7 @@ impl<G: Send + Sync + 'static> Process<G> {
         let Some(mut instance) = cx.get(INSTANCE).await.map_err(failed)? else {
             return self.begin(event, value, cx).await;
         };
-        if instance.status != Status::Running {
+        if instance.status != Status::Running || self.comes_behind(event, value, cx).await? {
             return Ok(());
         }
         match self.reaction(&instance.state, event) {
@@ -125,7 +126,8 @@ impl<G: Send + Sync + 'static> Process<G> {
             Some(Reaction::Wait(bound)) => self.set_aside(event, *bound, value, cx).await,
             Some(Reaction::Step(step, leads)) => {
                 let state = StoredState { version: instance.version, data: &instance.data };
-                let next = match step.step(&self.saga, state, value, cx).await {
+                let stepped = step.step(&self.saga, state, value, cx).await;
+                let next = match cx.fault().map_or(stepped, |fault| Err(failed(fault))) {
                     Ok(next) => (next, &**leads),
                     Err(failure) => {
                         let Some(reason) = reason_of(&failure) else { return Err(failure) };

@@ -130,6 +130,9 @@ impl<G: Step<S, E>, S: State, E: Event> Steps<G> for StepOf<S, E> {
 /// Undoes something.
 pub(super) trait Undoes<G>: Send + Sync {
     fn undo<'a>(&'a self, saga: &'a G, data: &'a [u8], cx: &'a mut Context<'_>) -> Attempt<'a, ()>;
+
+    /// Whether what is stored can be read.
+    fn looks(&self, data: &[u8]) -> Result<(), Unreadable>;
 }
 
 /// The undoing of compensations of type `C`.
@@ -141,6 +144,10 @@ impl<G: Undo<C>, C: Compensation> Undoes<G> for UndoOf<C> {
             let compensation = decode(data).map_err(|error| unreadable(C::NAME, &error, cx))?;
             saga.undo(compensation, cx).await.map_err(Failure::Handler)
         })
+    }
+
+    fn looks(&self, data: &[u8]) -> Result<(), Unreadable> {
+        decode::<C>(data).map(drop)
     }
 }
 

@@ -72,18 +72,18 @@ impl<G: Send + Sync + 'static> Route for OwnRoute<G> {
 }
 
 /// From a record that stands under another key to the same under the key of its instance.
-pub(super) struct RekeyRoute<E: Event> {
+pub(super) struct RekeyRoute<E: Event, K> {
     pub(super) reads: Arc<Reads<E>>,
     /// The saga's name.
     pub(super) saga: Arc<str>,
-    pub(super) key: fn(&E) -> String,
+    pub(super) key: fn(&E) -> K,
 }
 
-impl<E: Event> Route for RekeyRoute<E> {
+impl<E: Event, K: Into<Vec<u8>> + 'static> Route for RekeyRoute<E, K> {
     fn call<'a>(&'a self, value: &'a Bytes, cx: &'a mut Context<'_>) -> LocalBoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
-            let key = (self.key)(&self.reads.read(value)?);
-            cx.hand_on(&self.saga, key.as_bytes()).map_err(failed)
+            let key: Vec<u8> = (self.key)(&self.reads.read(value)?).into();
+            cx.hand_on(&self.saga, &key).map_err(failed)
         })
     }
 

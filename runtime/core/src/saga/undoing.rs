@@ -10,6 +10,7 @@ use crate::internal::{Became, Command, Help, Operation, Wish};
 use crate::planted::{Bug, is_planted};
 use crate::saga::instance::{INSTANCE, Instance, Status, WAITING};
 use crate::saga::process::{Process, failed, permanent};
+use crate::saga::waiting::tidy;
 use crate::state::decode;
 
 /// What the timer says with which a saga goes on by itself.
@@ -17,6 +18,8 @@ pub(super) const OWN: &str = "tidemill.saga";
 /// Its value where the next thing is to be undone; and where an ended instance is to be forgotten.
 pub(super) const UNDO: &[u8] = b"undo";
 pub(super) const FORGET: &[u8] = b"forget";
+/// And where events have waited for too long.
+pub(super) const TIDY: &[u8] = b"tidy";
 
 impl<G: Send + Sync + 'static> Process<G> {
     pub(super) async fn go_on(
@@ -30,6 +33,9 @@ impl<G: Send + Sync + 'static> Process<G> {
 
     /// A timer with which the saga goes on by itself.
     pub(super) async fn own(&self, value: &Bytes, cx: &mut Context<'_>) -> Result<(), Failure> {
+        if value == TIDY {
+            return tidy(cx).await;
+        }
         let Some(mut instance) = cx.get(INSTANCE).await.map_err(failed)? else { return Ok(()) };
         if value == FORGET {
             if matches!(instance.status, Status::Ended(_)) {
@@ -44,6 +50,7 @@ impl<G: Send + Sync + 'static> Process<G> {
             Some(undo) => undo.undo(&self.saga, &next.data, cx).await,
             None => Err(permanent(format!("{} is not declared with .undo any more", next.name))),
         };
+        let undone = cx.fault().map_or(undone, |fault| Err(failed(fault)));
         let state = instance.state.clone();
         let to = match undone {
             Ok(()) => {
@@ -71,14 +78,17 @@ impl<G: Send + Sync + 'static> Process<G> {
 
     /// What an operator wants of an instance that needs a person. It is recorded, whatever becomes of it.
     pub(super) async fn help(&self, value: &Bytes, cx: &mut Context<'_>) -> Result<(), Failure> {
-        let Ok(Command { order, wish, .. }) = decode::<Command>(value) else {
-            return Err(permanent("the command cannot be read"));
-        };
-        let Wish::Saga(help) = &wish else { return Err(permanent(format!("{} is nothing for a saga", wish.name()))) };
+        let unreadable = || permanent("it is no command that this build knows");
+        let Command { order, wish, .. } = decode::<Command>(value).map_err(|_| unreadable())?;
+        let Wish::Saga(help) = &wish else { return Err(unreadable()) };
         let instance = cx.get(INSTANCE).await.map_err(failed)?;
         let refused = match &instance {
             None => Some("there is no instance of this key".to_owned()),
             Some(Instance { status: Status::NeedsPerson, .. }) => None,
+            // What it did next failed in another way than by an error, and is a dead letter. It would be before this one if it were parked.
+            Some(Instance { status: Status::Compensating, .. }) if cx.when(OWN).await.map_err(failed)?.is_none() => {
+                None
+            }
             Some(_) => Some("the instance does not need a person".to_owned()),
         };
         let became = if refused.is_none() { Became::Done } else { Became::Refused };

@@ -1,6 +1,7 @@
 //! What a service says of itself, for those who describe it.
 
-use crate::service::Service;
+use crate::internal::COMMAND;
+use crate::service::{RouteEntry, Service};
 
 /// An event type that a service takes or emits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +21,9 @@ impl Service {
     pub fn taken_by<'a>(&'a self, handler: &'a str) -> impl Iterator<Item = EventInfo<'a>> {
         let place = self.handlers.iter().position(|known| *known.name == *handler);
         self.inputs.iter().flat_map(move |input| {
-            let routes = input.routes.iter().filter(move |route| Some(route.handler) == place);
+            // Operators' commands are no event of the service's.
+            let is_its = move |route: &&RouteEntry| Some(route.handler) == place && route.event != COMMAND;
+            let routes = input.routes.iter().filter(is_its);
             routes.map(|route| EventInfo {
                 event: route.event,
                 version: route.version,

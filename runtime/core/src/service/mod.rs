@@ -15,7 +15,7 @@ use crate::emitted::Emitted;
 use crate::event::Event;
 use crate::failure::Policies;
 use crate::handler::Route;
-use crate::headers;
+use crate::headers::{self, Headers};
 use crate::id::IdScope;
 use crate::lane::LaneId;
 use crate::layer::Layer;
@@ -220,12 +220,17 @@ impl Service {
     }
 
     /// The way of a record that came from this topic, or from a timer of this handler, or was handed on to it.
-    pub(crate) fn way_from(&self, topic: &str, event: Option<&[u8]>, handler: &str) -> Way {
+    pub(crate) fn way_from(&self, topic: &str, headers: &Headers, handler: &str) -> Way {
+        let event = headers.get(headers::TYPE);
         if *self.timers.topic == *topic {
             return self.way_to(Way::TIMERS, event, handler);
         }
         match self.inputs.iter().position(|input| *input.topic == *topic) {
-            Some(input) if input == self.internal => self.way_to(input, event, handler),
+            Some(input) if input == self.internal => {
+                // One that no handler took says itself for whom it is.
+                let handler = if handler.is_empty() { headers.text(headers::HANDLER).unwrap_or("") } else { handler };
+                self.way_to(input, event, handler)
+            }
             input => input.and_then(|input| self.way(input, event)).unwrap_or(Way::NOWHERE),
         }
     }
@@ -248,7 +253,7 @@ impl Service {
         record: &Record,
         schemas: Option<&dyn Schemas>,
     ) -> Result<(), CodecError> {
-        let way = self.way_from(topic, record.headers.get(headers::TYPE), handler);
+        let way = self.way_from(topic, &record.headers, handler);
         if way == Way::NOWHERE {
             return Err(CodecError(format!("no handler of service {} takes its type from topic {topic}", self.name)));
         }

@@ -3,7 +3,7 @@
 use crate::codec::CodecError;
 use crate::handler::Failure;
 use crate::headers;
-use crate::internal::{Command, Wish};
+use crate::internal::{COMMAND, Command, Wish};
 use crate::lane::LaneId;
 use crate::record::{Record, TopicPartition};
 use crate::service::{Unknown, Way};
@@ -45,15 +45,15 @@ pub(super) fn look_at(env: &Env, source: &Source, record: &Record) -> Incoming {
             }
             Some(command) => {
                 let target = command.target.record();
-                let way = service.way_from(
-                    &command.target.origin().topic,
-                    target.headers.get(headers::TYPE),
-                    &command.target.handler,
-                );
+                let way = service.way_from(&command.target.origin().topic, &target.headers, &command.target.handler);
                 Incoming::Command(Box::new(command), target, way)
             }
             None => match record.headers.text(headers::HANDLER) {
                 Some(handler) => Incoming::Event(way_to(handler)),
+                // A newer build's, perhaps: it is not lost.
+                None if event == Some(COMMAND.as_bytes()) => {
+                    Incoming::Event(Way { input: source.input, route: Way::NONE })
+                }
                 None => Incoming::Ignored,
             },
         };

@@ -11,7 +11,6 @@ use crate::books::Books;
 use crate::code::{Code, Coded};
 use crate::gathered::Gathered;
 use crate::guard::Attempt;
-use crate::headers;
 use crate::lane::LaneId;
 use crate::parking::{Slot, Waits};
 use crate::planted::{Bug, is_planted};
@@ -377,7 +376,7 @@ pub(super) fn not_read(cause: Coded) -> Trouble {
 async fn parked(home: Home, lane: LaneId, slot: Slot) -> Result<Finished, Trouble> {
     let parked = fetch(&home, &slot).await.map_err(not_read)?;
     let (record, origin) = (parked.record(), parked.origin());
-    let way: Way = home.env.service.way_from(&origin.topic, record.headers.get(headers::TYPE), &parked.handler);
+    let way: Way = home.env.service.way_from(&origin.topic, &record.headers, &parked.handler);
     let step = step_of(&home.env, way, &origin, &record);
     let mut unit = Unit::new(home, Made { origin, settles: Settles::Parked(slot), record, way });
     unit.own_id = parked.named();

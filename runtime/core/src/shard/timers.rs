@@ -6,7 +6,6 @@ use std::task::Context;
 use crate::books::Entered;
 use crate::gathered::Gathered;
 use crate::guard::Attempt;
-use crate::headers;
 use crate::lane::LaneId;
 use crate::planted::{Bug, is_planted};
 use crate::ports::Disposition;
@@ -88,8 +87,11 @@ async fn timer(home: Home, source: TopicPartition, lane: LaneId, when: When, que
     };
     let (name, handler) = (found.name.clone(), found.handler.clone());
     let record = found.into_record(when, when.position(&source).offset);
-    let way = home.env.service.way_from(&source.topic, record.headers.get(headers::TYPE), &handler);
+    let way = home.env.service.way_from(&source.topic, &record.headers, &handler);
     let step = if queue { Step::Queue } else { step_of(&home.env, way, &source, &record) };
-    let unit = Unit::new(home, Made { origin: source, settles: Settles::Timer { when, name }, record, way });
+    let settles = Settles::Timer { when, name, handler };
+    let mut unit = Unit::new(home, Made { origin: source, settles, record, way });
+    // It may have no handler any more: the lane is that of the one that it had.
+    unit.parked_in = Some(lane);
     Ok(run(unit, step).await)
 }

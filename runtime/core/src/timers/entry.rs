@@ -47,6 +47,12 @@ impl When {
         Some(Self { due: time(due)?, scheduled: time(scheduled)?, id: EventId::from_u128(u128::decode(id)?) })
     }
 
+    /// Directly behind this one, if it is due at `now` the latest.
+    pub(crate) fn behind(self, now: Timestamp) -> Self {
+        let id = EventId::from_u128(self.id.to_u128().wrapping_add(1));
+        Self { due: self.due.max(now), id, ..self }
+    }
+
     /// What names the timer in the map of all.
     pub(crate) fn suffix(self) -> Bytes {
         entry_suffix(DUE, &self.to_bytes())

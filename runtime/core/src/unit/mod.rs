@@ -55,6 +55,8 @@ pub(crate) enum Settles {
         when: When,
         /// Its name among the timers of its handler and key.
         name: String,
+        /// Whose it is.
+        handler: String,
     },
     /// None: it is the runtime's own.
     Nothing,
@@ -256,10 +258,9 @@ impl Unit {
 
     /// Whatever becomes of the unit: a timer that has fired is there no more.
     fn fire(&mut self) {
-        let Settles::Timer { when, name } = &self.settles else { return };
-        let (when, name) = (*when, timers::name_suffix(name));
+        let Settles::Timer { when, name, handler } = &self.settles else { return };
         let key = self.record.key.clone().unwrap_or_default();
-        let owner = timers::owner(&self.registered().name, &key);
+        let (when, name, owner) = (*when, timers::name_suffix(name), timers::owner(handler, &key));
         if !is_planted(Bug::TimerStays) {
             self.keep(timers::all(), when.suffix(), None);
         }

@@ -156,7 +156,8 @@ async fn attempt_and_commit(unit: &mut Unit) -> Result<Answer, Failure> {
         return Ok(refused(cause));
     }
     match failure {
-        Failure::Handler(error) if transaction.is_some() => match error.class() {
+        // Where the next transaction could not be opened either, there is none.
+        Failure::Handler(error) if matches!(unit.home.env.commits, Committing::Unit(_)) => match error.class() {
             Class::Fatal(cause) if cause.code != Code::STATE_UNREADABLE => Ok(refused(cause.clone())),
             _ => Err(Failure::Handler(error)),
         },

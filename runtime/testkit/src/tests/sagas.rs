@@ -10,6 +10,7 @@ macro_rules! send {
 }
 
 mod asking;
+mod early;
 mod helped;
 mod killed;
 
@@ -140,6 +141,10 @@ impl Undo<ReleaseStock> for Checkout {
         let before = cx.get(INSTANCE).await?.expect("it is undone").to_undo().count();
         assert_eq!(before, 1);
         let says = |word: &str| release.wrong.contains(word);
+        assert!(!says("panic"), "it panics");
+        if says("undeclared") {
+            cx.emit(Refused { order: "7".to_owned(), wrong: String::new() });
+        }
         if says("for good") {
             return Err(HandlerError::permanent("nobody takes it back"));
         }
@@ -305,7 +310,8 @@ fn what_waits_for_too_long_or_belongs_to_nobody_is_a_dead_letter() {
     assert_eq!(said(&driver), ["there is no instance that test.paid could belong to"]);
     driver.advance(MINUTE);
     assert_eq!(said(&driver)[1], "test.reserved has waited for as long as it may");
-    assert!(instance(&driver).is_none());
+    driver.advance(MINUTE);
+    assert_eq!((instance(&driver), driver.entries(), driver.timers().len()), (None, 0, 0));
 
     let mut driver = checkout();
     send!(driver, Placed);

@@ -1,5 +1,6 @@
 //! Timers as their users see them: when they fire, what cancels them, and what becomes of those whose handling fails.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -188,4 +189,38 @@ fn what_cannot_be_scheduled_is_said() {
     assert!(said[2].contains("is the limit"), "{said:?}");
     let emits = alarms().emits::<Due>().build().err().expect("it goes to no topic").to_string();
     assert!(emits.contains("event test.due names no topic"), "{emits}");
+}
+
+/// Asks whether a timer of the key is there still.
+struct Asks;
+
+const IS_THERE: Cell<bool> = Cell::named("is-there");
+
+#[async_trait(?Send)]
+impl Handler<Wish> for Asks {
+    async fn handle(&self, wish: &Wish, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+        let is_there = cx.due(&wish.schedules[0].0).await?.is_some();
+        cx.set(IS_THERE, is_there);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_timer_that_nobody_handles_any_more_is_a_dead_letter_and_gone() {
+    static IS_NEW: AtomicBool = AtomicBool::new(false);
+    let mut driver = TestDriver::new(|| {
+        let builder = Service::builder("alarms");
+        if IS_NEW.load(Ordering::SeqCst) {
+            return builder.on::<Wish>("alarms", Asks);
+        }
+        builder.handler("alarms", Alarms, |handler| handler.on::<Wish>().on_timer::<Due>())
+    });
+    let wish = || Wish { key: "a".into(), schedules: vec![("one".into(), 60)], ..Wish::default() };
+    driver.send(wish());
+    IS_NEW.store(true, Ordering::SeqCst);
+    driver.crash_and_restart();
+    driver.advance(Duration::from_mins(2));
+    assert_eq!((driver.dead_letters().len(), driver.timers().len()), (1, 0));
+    driver.send(wish());
+    assert_eq!(driver.state("alarms", "a").get(IS_THERE), Some(false));
 }

@@ -7,12 +7,14 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tidemill_core::code::Code;
 use tidemill_core::context::Context;
+use tidemill_core::event::Event;
 use tidemill_core::handler::{Handler, HandlerError};
 use tidemill_core::saga::{Begin, Instance, Leads, Missing, Next, SagaBuilder, State, Status, Step};
 use tidemill_core::service::{Service, ServiceBuilder};
 use tidemill_core::state::Cell;
 
 use crate::driver::TestDriver;
+use crate::tests::stage::encoded;
 
 const INSTANCE: Cell<Instance> = Cell::named("tidemill.saga");
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -103,7 +105,7 @@ impl Handler<Charge> for Bank {
 
 fn declared(saga: SagaBuilder<Purchase>) -> SagaBuilder<Purchase> {
     saga.begins_with::<Begun>([Leads::to::<Asking>()])
-        .keyed_by::<Delivered>(|delivered| delivered.order.clone())
+        .keyed_by::<Delivered, _>(|delivered| delivered.order.clone())
         .state::<Asking>(|state| {
             let state = state.on::<Charged>([Leads::to::<Shipping>()]).on::<Unanswered>([Leads::end("unanswered")]);
             state.ignore::<Begun>().wait::<Delivered>(PATIENCE)
@@ -163,6 +165,25 @@ fn a_record_under_another_key_is_handed_on_to_the_key_of_its_instance() {
     assert_eq!((letters.len(), letters[0].handler.as_str(), letters[0].key()), (1, "purchase", Some("8")));
 }
 
+/// A delivery as a program writes it that knows nothing of our headers.
+fn foreign(order: &str) -> Vec<u8> {
+    encoded(&Delivered { order: order.to_owned(), account: "somebody".to_owned() })
+}
+
+#[test]
+fn a_record_without_headers_is_handed_on_and_waits_as_any_other() {
+    let mut driver = TestDriver::new(shop);
+    driver.send_raw(Delivered::TOPIC, Some("somebody"), &foreign("7"));
+    let letters = driver.dead_letters();
+    assert_eq!((letters.len(), letters[0].handler.as_str()), (1, "purchase"), "there is no instance yet");
+    driver.send(begun("silent"));
+    driver.send_raw(Delivered::TOPIC, Some("somebody"), &foreign("7"));
+    assert_eq!(instance(&driver).state, "asking");
+    driver.reply::<Charge, _>(Charged { order: "7".to_owned(), account: "silent".to_owned() });
+    assert_eq!(instance(&driver).status, Status::Ended("delivered".to_owned()), "it waited");
+    assert_eq!(driver.dead_letters().len(), 1);
+}
+
 #[test]
 fn only_a_saga_gets_replies() {
     async fn ask(begun: &Begun, cx: &mut Context<'_>) -> Result<(), HandlerError> {
@@ -184,7 +205,7 @@ fn a_build_that_cannot_go_on_with_what_is_stored_does_not_start() {
         // The state that instances are in is gone.
         let builder = Service::builder("shop").saga("purchase", Purchase, |saga| {
             let saga = saga.begins_with::<Begun>([Leads::to::<Shipping>()]).missing::<Delivered>(Missing::DeadLetter);
-            saga.keyed_by::<Delivered>(|delivered| delivered.order.clone())
+            saga.keyed_by::<Delivered, _>(|delivered| delivered.order.clone())
                 .state::<Shipping>(|state| state.on::<Delivered>([Leads::end("delivered")]).ignore::<Begun>())
         });
         builder.on::<Charge>("bank", Bank).emits::<Charge>().emits::<Charged>()

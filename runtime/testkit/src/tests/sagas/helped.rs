@@ -2,10 +2,11 @@
 
 use tidemill_core::internal::Help;
 use tidemill_core::saga::{Leads, Missing, Status};
+use tidemill_core::service::Service;
 
 use super::{
-    HOUR, Overdue, Paid, Paying, Placed, Refused, Release, Reserved, Reserving, checkout, declared, ended, instance,
-    service, status,
+    Checkout, HOUR, Overdue, Paid, Paying, Placed, Refused, Release, Reserve, Reserved, Reserving, checkout, declared,
+    ended, instance, service, status,
 };
 use crate::driver::TestDriver;
 
@@ -38,6 +39,37 @@ fn a_person_has_it_tried_again_or_gives_it_up_or_ends_it() {
     assert_eq!((&*last.event, &*last.to), ("saga-finish by driver", "end by hand: a test"));
     driver.advance(HOUR * 24);
     assert!(instance(&driver).is_none());
+}
+
+#[test]
+fn an_instance_whose_undoing_panicked_or_could_not_emit_is_helped_too() {
+    for (wrong, stands) in [("panic", Status::Compensating), ("undeclared", Status::NeedsPerson)] {
+        let mut driver = checkout();
+        driver.send(Placed { order: "7".into(), wrong: wrong.into() });
+        send!(driver, Reserved);
+        driver.advance(HOUR);
+        driver.advance(HOUR);
+        assert_eq!(status(&driver), stands, "{wrong}");
+        driver.help("checkout", "7", Help::Retry);
+        driver.advance(HOUR);
+        assert_eq!(status(&driver), stands, "{wrong}");
+        driver.help("checkout", "7", Help::Skip);
+        assert_eq!(status(&driver), ended("compensated"), "{wrong}");
+    }
+}
+
+#[test]
+fn a_step_that_cannot_emit_undoes_the_instance() {
+    let mut driver = TestDriver::new(|| {
+        let saga = |saga| declared(saga);
+        // Nobody declared that it emits charges.
+        Service::builder("checkout").saga("checkout", Checkout, saga).emits::<Reserve>().emits::<Release>()
+    });
+    send!(driver, Placed);
+    send!(driver, Reserved);
+    let ends = instance(&driver).expect("it is kept");
+    assert_eq!((ends.status, driver.dead_letters().len()), (ended("aborted"), 0));
+    assert!(ends.reason.expect("it has one").contains("test.charge is not declared"));
 }
 
 #[test]

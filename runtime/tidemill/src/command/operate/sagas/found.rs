@@ -25,6 +25,8 @@ pub(super) struct Found {
     service: Arc<str>,
     saga: String,
     key: String,
+    /// The key as it is, which may be no text.
+    bytes: Vec<u8>,
     shard: u32,
     instance: Instance,
 }
@@ -110,7 +112,7 @@ impl Found {
     }
 
     fn line(&self, now: Timestamp) -> Line<'_> {
-        let Self { service, saga, key, shard, instance } = self;
+        let Self { service, saga, key, shard, instance, .. } = self;
         Line {
             service,
             saga,
@@ -170,7 +172,8 @@ pub(super) async fn read(site: &Site, wanted: &Wanted<'_>) -> Result<Vec<Found>,
                     Coded::new(Code::STATE_UNREADABLE, message)
                 })?;
                 let (saga, text) = (saga.to_owned(), String::from_utf8_lossy(bytes).into_owned());
-                let entry = Found { service: Arc::clone(service), saga, key: text, shard, instance };
+                let entry =
+                    Found { service: Arc::clone(service), saga, key: text, bytes: bytes.to_vec(), shard, instance };
                 if wanted.takes(&entry, now) {
                     found.push(entry);
                 }
@@ -196,8 +199,12 @@ pub(super) async fn need(site: &Site, key: &str) -> Result<Vec<Found>, Coded> {
 /// The instances that need a person, of these keys if there are any. A key that has none is an error, and so is nothing that matches.
 pub(super) async fn in_need(site: &Site, filter: Option<&Filter>, keys: &[String]) -> Result<Vec<Found>, Coded> {
     let mut found = read(site, &Wanted { filter, ..Wanted::default() }).await?;
-    found.retain(|found| found.instance.status == Status::NeedsPerson);
-    found.retain(|found| keys.is_empty() || keys.contains(&found.key));
+    found.retain(|found| match found.instance.status {
+        Status::NeedsPerson => keys.is_empty() || keys.contains(&found.key),
+        // Whether it goes on by itself is known where it is; who names it may know better.
+        Status::Compensating => keys.contains(&found.key),
+        Status::Running | Status::Ended(_) => false,
+    });
     let missing = keys.iter().find(|key| found.iter().all(|found| found.key != **key));
     let nothing = |message| Err(Coded::new(Code::NOTHING_MATCHES, message));
     match missing {
@@ -259,8 +266,8 @@ pub(super) fn count(site: &Site, found: &[Found], output: Output) -> Result<Exit
 /// What is wanted of each of these instances, one act for each.
 pub(super) fn acts(found: Vec<Found>, wish: &Wish) -> Vec<Act> {
     let act = |found: Found| {
-        let Found { service, saga, key, shard, .. } = found;
-        let target = Parked::of_key(&saga, &internal(&service), shard, key.as_bytes());
+        let Found { service, saga, key, bytes, shard, .. } = found;
+        let target = Parked::of_key(&saga, &internal(&service), shard, &bytes);
         Act::on_instance(service, shard, key, (wish.clone(), target))
     };
     found.into_iter().map(act).collect()
