@@ -21,7 +21,7 @@ fn what_the_command_line_gets_wrong() {
     refused(&["--inptu", "x"], 2, &["--input"]);
     refused(&["report", "--output", "xml"], 2, &["table", "json"]);
     refused(&["--broker", "rabbit://here"], 2, &["TM-0103", "rabbit", "memory:", "embedded:"]);
-    refused(&["run", "--services", "orders,shipping", "--until-drained"], 2, &["TM-0104", "shipping", "orders"]);
+    refused(&["run", "--services", "orders,warehouse", "--until-drained"], 2, &["TM-0104", "warehouse", "orders"]);
 }
 
 #[test]

@@ -18,7 +18,9 @@ fn another_relay_goes_on_where_one_stands_still_or_is_killed() {
     let Some(stage) = Stage::open("two relays") else { return };
     let (mut service, mut storefront) = (stage.bookings("service"), stage.storefront());
     let mut first = stage.relay("first");
-    until("the service has its shards", || stage.number("select count(*) from tidemill.shard") == Some(4));
+    until("the service has its shards", || {
+        stage.number("select count(*) from tidemill.shard where service = 'bookings'") == Some(4)
+    });
     let orders = Orders::start(stage.address, ORDERS, PAUSE);
     let booked = || stage.number("select count(*) from bookings.booked").expect("the database answers");
     until("the first one relays", || booked() > 100);

@@ -3,7 +3,7 @@
 use tidemill_core::code::Code;
 use tidemill_core::failure::{Policies, Then};
 use tidemill_core::headers::{self, Headers};
-use tidemill_core::internal::{Became, Wish};
+use tidemill_core::internal::{Became, COMMAND, Wish};
 use tidemill_core::letters::Letter;
 use tidemill_core::limits::Limits;
 use tidemill_core::parking::{Parked, Waits};
@@ -357,7 +357,7 @@ fn too_many_letters_stop_the_service() {
 }
 
 #[test]
-fn what_is_no_command_is_passed_over() {
+fn what_is_no_command_is_passed_over_and_one_that_cannot_be_read_is_a_letter() {
     for shape in SHAPES {
         let (stage, mut executor, worker) = with_letter(shape, Then::Continue);
         let junk = Record {
@@ -367,9 +367,14 @@ fn what_is_no_command_is_passed_over() {
             value: Some("junk".into()),
             headers: Headers::default(),
         };
-        stage.broker.append(&TopicPartition::new("work.internal", 0), junk);
+        let newer = Headers::from_pairs([(headers::TYPE, Some(COMMAND.as_bytes()))]);
+        let internal = TopicPartition::new("work.internal", 0);
+        stage.broker.append(&internal, junk.clone());
         executor.run_until(|_| stage.behind() == 0).expect("nothing stalls");
-        assert!(operations(&stage).is_empty(), "{shape:?}");
+        assert_eq!((operations(&stage).len(), letters(&stage).len()), (0, 1), "{shape:?}");
+        stage.broker.append(&internal, Record { headers: newer, ..junk });
+        executor.run_until(|_| stage.behind() == 0).expect("nothing stalls");
+        assert_eq!((operations(&stage).len(), letters(&stage).len()), (0, 2), "{shape:?}");
         stop(&stage, &mut executor, worker);
     }
 }
