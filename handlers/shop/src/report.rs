@@ -174,16 +174,16 @@ impl fmt::Display for Report {
             ("order lines", number(self.lines)),
             ("invoices", number(self.invoices)),
             ("  orders", number(self.orders)),
+            ("    confirmed", number(self.checkout.confirmed)),
+            ("    declined", number(self.checkout.declined)),
+            ("    out of stock", number(self.checkout.out_of_stock)),
+            ("    compensated", number(self.checkout.compensated)),
             ("  cancellations", number(self.cancellations)),
             ("  adjustments", number(self.adjustments)),
             ("products", number(self.products)),
             ("revenue", pounds(self.revenue_milli)),
             ("rejected lines", number(self.rejected_lines)),
             ("copies suppressed", number(self.copies_suppressed)),
-            ("confirmed", number(self.checkout.confirmed)),
-            ("declined", number(self.checkout.declined)),
-            ("out of stock", number(self.checkout.out_of_stock)),
-            ("compensated", number(self.checkout.compensated)),
         ] {
             writeln!(f, "  {name:<18} {value:>18}")?;
         }
