@@ -9,7 +9,7 @@ use tidemill_core::code::Code;
 use tidemill_core::context::Context;
 use tidemill_core::event::Event;
 use tidemill_core::handler::{Handler, HandlerError};
-use tidemill_core::saga::{Begin, Instance, Leads, Missing, Next, SagaBuilder, State, Status, Step};
+use tidemill_core::saga::{Begin, Instance, Leads, Missing, Next, SagaBuilder, State, StateBuilder, Status, Step};
 use tidemill_core::service::{Service, ServiceBuilder};
 use tidemill_core::state::Cell;
 
@@ -182,6 +182,37 @@ fn a_record_without_headers_is_handed_on_and_waits_as_any_other() {
     driver.reply::<Charge, _>(Charged { order: "7".to_owned(), account: "silent".to_owned() });
     assert_eq!(instance(&driver).status, Status::Ended("delivered".to_owned()), "it waited");
     assert_eq!(driver.dead_letters().len(), 1);
+}
+
+#[test]
+fn whoever_hands_on_is_called_as_handlers_may_be() {
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Foreign {
+        order: Vec<u8>,
+    }
+
+    events! { Foreign, "com.Example.Delivered", "deliveries", |_| None; }
+
+    #[async_trait(?Send)]
+    impl Begin<Foreign> for Bank {
+        async fn begin(&self, _: &Foreign, _: &mut Context<'_>) -> Result<Next, HandlerError> {
+            Ok(Next::to(Shipping {}))
+        }
+    }
+
+    let builder = || {
+        Service::builder("shop").saga("purchase", Bank, |saga| {
+            let saga = saga.begins_with::<Foreign>([Leads::to::<Shipping>()]);
+            saga.keyed_by::<Foreign, _>(|event| event.order.clone()).state::<Shipping>(StateBuilder::ignore::<Foreign>)
+        })
+    };
+    let service = builder().build().expect("it fits together");
+    let names: Vec<_> = service.handler_names().map(|name| &**name).collect();
+    assert_eq!(names, ["purchase.com.example.delivered", "purchase"]);
+    // Keys need not be text.
+    let mut driver = TestDriver::new(builder);
+    driver.send(Foreign { order: vec![0xff] });
+    assert_eq!((driver.dead_letters().len(), driver.entries()), (0, 1));
 }
 
 #[test]
