@@ -201,22 +201,32 @@ pub(crate) async fn scan(
     }
 }
 
+/// Hands over every entry of a range of a shard's state, in order, as [`scan`] reads them.
+pub(crate) async fn each(
+    env: &Env,
+    shard: u32,
+    mut transaction: Option<&mut Box<dyn UnitTransaction>>,
+    mut range: KeyRange,
+    mut take: impl FnMut(&Entry) -> Result<(), Coded>,
+) -> Result<(), Coded> {
+    loop {
+        let page = scan(env, shard, transaction.as_deref_mut(), &range, PAGE).await?;
+        page.iter().try_for_each(&mut take)?;
+        match page.last() {
+            Some((last, _)) if page.len() == PAGE => range.start = Bound::Excluded(last.clone()),
+            _ => return Ok(()),
+        }
+    }
+}
+
 /// Reads what is kept of a shard that was loaded.
 pub(crate) async fn read(env: &Env, shard: u32, generation: Generation) -> Result<Found, Coded> {
-    let (mut range, mut reading) = (runtime_range(), Reading::default());
+    let mut reading = Reading::default();
     let mut transaction = match &env.commits {
         Committing::Batch(_) => None,
         Committing::Unit(commits) => Some(commits.begin(shard, generation).await?),
     };
-    loop {
-        let page = scan(env, shard, transaction.as_mut(), &range, PAGE).await?;
-        page.iter().try_for_each(|entry| reading.take(&env.service, entry))?;
-        let is_last = page.len() < PAGE;
-        match page.into_iter().next_back().map(|(key, _)| key) {
-            Some(last) if !is_last => range = KeyRange { start: Bound::Excluded(last), ..range },
-            _ => break,
-        }
-    }
+    each(env, shard, transaction.as_mut(), runtime_range(), |entry| reading.take(&env.service, entry)).await?;
     let timers = if is_planted(Bug::TimersForgotten) {
         Timers::found(env.service.limits.timers, Page { timers: Vec::new(), is_last: true })
     } else {

@@ -103,7 +103,7 @@ impl Unit {
     /// The base that follows from the id that the event itself names.
     fn named_base(&self) -> Option<IdBase> {
         let route = self.home.env.service.routed(self.way)?;
-        let id = route.route.names(self.record.value.as_ref()?)?;
+        let id = route.route.reader().names(self.record.value.as_ref()?)?;
         Some(self.registered().ids.named(route.event, &id))
     }
 

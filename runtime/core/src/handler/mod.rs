@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::event::Event;
 
 pub use error::{Class, HandlerError};
-pub(crate) use route::{Failure, Route, TypedRoute};
+pub(crate) use route::{Failure, Reader, Reads, Route, TypedRoute};
 
 /// A named owner of state that reacts to events of type `E`. A type may handle several event types, by one impl for each;
 /// they share the handler's state.

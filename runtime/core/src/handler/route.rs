@@ -1,5 +1,6 @@
 //! From a record to the handler of its event type: the seam where types are erased.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -29,11 +30,8 @@ pub(crate) enum Failure {
     Crashed,
 }
 
-/// Decodes a record's value and runs the handler of its type.
-pub(crate) trait Route: Send + Sync {
-    /// One attempt.
-    fn call<'a>(&'a self, value: &'a Bytes, cx: &'a mut Context<'_>) -> LocalBoxFuture<'a, Result<(), Failure>>;
-
+/// What can be told of a value without its handler, the event's type forgotten.
+pub(crate) trait Reader: Any + Send + Sync {
     /// Whether a value is an event of the type.
     fn check(&self, value: &Bytes) -> Result<(), CodecError>;
 
@@ -47,42 +45,70 @@ pub(crate) trait Route: Send + Sync {
     fn learn(&self, id: u32, schema: &str) -> Result<(), CodecError>;
 }
 
-/// The route of event type `E` to handler `H`.
-pub(crate) struct TypedRoute<E: Event, H> {
-    codec: E::Codec,
-    handler: Arc<H>,
-}
+/// The codec of events of type `E`, and what it has learned.
+pub(crate) struct Reads<E: Event>(E::Codec);
 
-impl<E: Event, H: Handler<E>> TypedRoute<E, H> {
-    pub(crate) fn open(handler: Arc<H>) -> Result<Box<dyn Route>, Coded> {
-        Ok(Box::new(Self { codec: E::Codec::open()?, handler }))
+impl<E: Event> Reads<E> {
+    pub(crate) fn open() -> Result<Self, Coded> {
+        E::Codec::open().map(Self)
+    }
+
+    pub(crate) fn read(&self, value: &Bytes) -> Result<E, Failure> {
+        self.0.decode(value).map_err(Failure::Undecodable)
     }
 }
 
-impl<E: Event, H: Handler<E>> Route for TypedRoute<E, H> {
-    fn call<'a>(&'a self, value: &'a Bytes, cx: &'a mut Context<'_>) -> LocalBoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async move {
-            let event = self.codec.decode(value).map_err(Failure::Undecodable)?;
-            self.handler.handle(&event, cx).await.map_err(Failure::Handler)
-        })
-    }
-
+impl<E: Event> Reader for Reads<E> {
     fn check(&self, value: &Bytes) -> Result<(), CodecError> {
-        self.codec.decode(value).map(drop)
+        self.0.decode(value).map(drop)
     }
 
     fn names(&self, value: &Bytes) -> Option<Vec<u8>> {
         if !E::NAMES_ID {
             return None;
         }
-        self.codec.decode(value).ok()?.id().map(Cow::into_owned)
+        self.0.decode(value).ok()?.id().map(Cow::into_owned)
     }
 
     fn missing(&self, value: &[u8]) -> Option<u32> {
-        self.codec.missing(value)
+        self.0.missing(value)
     }
 
     fn learn(&self, id: u32, schema: &str) -> Result<(), CodecError> {
-        self.codec.learn(id, schema)
+        self.0.learn(id, schema)
+    }
+}
+
+/// Decodes a record's value and runs the handler of its type.
+pub(crate) trait Route: Send + Sync {
+    /// One attempt.
+    fn call<'a>(&'a self, value: &'a Bytes, cx: &'a mut Context<'_>) -> LocalBoxFuture<'a, Result<(), Failure>>;
+
+    /// What reads its values.
+    fn reader(&self) -> &dyn Reader;
+}
+
+/// The route of event type `E` to handler `H`.
+pub(crate) struct TypedRoute<E: Event, H> {
+    reads: Reads<E>,
+    handler: Arc<H>,
+}
+
+impl<E: Event, H: Handler<E>> TypedRoute<E, H> {
+    pub(crate) fn open(handler: Arc<H>) -> Result<Box<dyn Route>, Coded> {
+        Ok(Box::new(Self { reads: Reads::open()?, handler }))
+    }
+}
+
+impl<E: Event, H: Handler<E>> Route for TypedRoute<E, H> {
+    fn call<'a>(&'a self, value: &'a Bytes, cx: &'a mut Context<'_>) -> LocalBoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let event = self.reads.read(value)?;
+            self.handler.handle(&event, cx).await.map_err(Failure::Handler)
+        })
+    }
+
+    fn reader(&self) -> &dyn Reader {
+        &self.reads
     }
 }

@@ -1,6 +1,6 @@
 //! The declaration of a saga.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use crate::codec::Codec;
 use crate::emitted::Emitted;
 use crate::event::Event;
 use crate::failure::Policies;
-use crate::handler::Route;
+use crate::handler::{Reader, Reads, Route};
 use crate::internal::COMMAND;
 use crate::retry::Retry;
 use crate::saga::graph::{Edge, Graph};
 use crate::saga::next::Leads;
 use crate::saga::process::{Beginning, Missing, Process, Reaction, Stated};
-use crate::saga::reaction::{Reader, Reads, StepOf, UndoOf, looks};
-use crate::saga::route::{OwnRoute, RekeyRoute, SagaRoute};
+use crate::saga::reaction::{StepOf, UndoOf, looks};
+use crate::saga::route::{OwnRoute, Rekey, SagaRoute};
 use crate::saga::undoing::OWN;
 use crate::saga::{About, Begin, Compensation, State, Step, Undo};
-use crate::service::declared::{Declared, Taken, Timer};
+use crate::service::declared::{Declared, HandlerBuilder, Taken, Timer};
 
 /// How often undoing something is tried, unless said otherwise.
 const UNDO_RETRY: Retry =
@@ -39,15 +39,14 @@ struct Known {
     reader: Result<Arc<dyn Reader>, Coded>,
     emitted: Result<Emitted, Coded>,
     /// Who takes it from its topic, if its records stand under another key there than its instance.
-    rekeyed: Option<Box<dyn Route>>,
+    rekeyed: Option<Declared>,
 }
 
 /// Declares one saga of a service: its states, and what each event means in each of them.
 pub struct SagaBuilder<G> {
-    name: Arc<str>,
     source: String,
     process: Process<G>,
-    /// What is said of it as of any handler.
+    /// Its name, and what is said of it as of any handler.
     declared: Declared,
     events: Vec<Known>,
     graph: Graph,
@@ -72,8 +71,8 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
             retry: UNDO_RETRY,
             kept: KEPT,
         };
-        let declared = Declared::new(Arc::clone(&name));
-        Self { name, source, process, declared, events: Vec::new(), graph: Graph::default(), wrong: Vec::new() }
+        let declared = Declared::new(name);
+        Self { source, process, declared, events: Vec::new(), graph: Graph::default(), wrong: Vec::new() }
     }
 
     /// Events of type `E` begin an instance where there is none, and lead to these places. Every state says what another one means.
@@ -93,16 +92,18 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
     }
 
     /// Records of type `E` stand under another key than the one of their instance, which this says. A handler that is called as the saga,
-    /// with `.` and the event's name in small letters behind it, takes them from their topic and hands them on through the service's internal topic, under that key. There they
-    /// are in the order in which they were handed on.
+    /// with `.` and the event's name in small letters behind it, takes them from their topic and hands them on through the service's
+    /// internal topic, under that key. There they are in the order in which they were handed on.
     pub fn keyed_by<E: Event, K: Into<Vec<u8>> + 'static>(mut self, key: fn(&E) -> K) -> Self {
         if E::TOPIC.is_empty() || self.events.iter().any(|known| known.event == E::NAME && known.rekeyed.is_some()) {
             self.wrong.push(format!("{} has no topic, or is keyed twice", E::NAME));
         }
-        if let Some(reads) = self.reads::<E>() {
-            let route = RekeyRoute { reads, saga: Arc::clone(&self.name), key };
+        if self.reads::<E>().is_some() {
+            let saga = Arc::clone(&self.declared.name);
+            let name = format!("{saga}.{}", E::NAME.to_ascii_lowercase());
+            let handler = HandlerBuilder::new(name.into(), self.source.clone(), Rekey { saga, key });
             let known = self.events.iter_mut().find(|known| known.event == E::NAME).expect("it was added");
-            known.rekeyed = Some(Box::new(route));
+            known.rekeyed = Some(Declared { hands_on: true, ..handler.on::<E>().declared });
         }
         self
     }
@@ -187,8 +188,8 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
             self.wrong.push(format!("two types are called {}", E::NAME));
             return None;
         }
-        let reader = Arc::clone(known.reader.as_ref().ok()?);
-        Some(reader.as_any().downcast().expect("it is of that type"))
+        let reader: Arc<dyn Any + Send + Sync> = Arc::clone(known.reader.as_ref().ok()?) as _;
+        Some(reader.downcast().expect("it is of that type"))
     }
 
     fn react<E: Event>(&mut self, state: &'static str, reaction: Reaction<G>) {
@@ -200,7 +201,7 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
 
     /// What the saga forgot to say, or said twice.
     fn check(&self) -> Result<(), Coded> {
-        let bad = |what: String| Err(Coded::new(Code::BAD_SERVICE, format!("saga {}: {what}", self.name)));
+        let bad = |what: String| Err(Coded::new(Code::BAD_SERVICE, format!("saga {}: {what}", self.declared.name)));
         for known in &self.events {
             known.reader.as_ref().map_err(Clone::clone)?;
             known.emitted.as_ref().map_err(Clone::clone)?;
@@ -257,11 +258,9 @@ impl<G: Send + Sync + 'static> SagaBuilder<G> {
                 Ok(Box::new(SagaRoute { reader, process, event }) as Box<dyn Route>)
             };
             match rekeyed {
-                Some(route) => {
+                Some(handler) => {
                     declared.internal.push(taken("", own()));
-                    let name = format!("{}.{}", self.name, event.to_ascii_lowercase());
-                    let handler = Declared { hands_on: true, ..Declared::new(name.into()) };
-                    rekeying.push(Declared { takes: vec![taken(topic, Ok(route))], ..handler });
+                    rekeying.push(handler);
                 }
                 None if !topic.is_empty() => declared.takes.push(taken(topic, own())),
                 None => {}

@@ -1,69 +1,19 @@
 //! Steps with their types forgotten.
 
-use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
-use crate::code::Coded;
-use crate::codec::{Codec, CodecError};
 use crate::context::Context;
 use crate::event::Event;
-use crate::handler::{Failure, HandlerError};
+use crate::handler::{Failure, HandlerError, Reads};
 use crate::saga::{Begin, Compensation, Next, State, Step, Stored, Undo};
 use crate::state::{Unreadable, decode};
 
 /// What an attempt at a step comes to.
 type Attempt<'a, T> = LocalBoxFuture<'a, Result<T, Failure>>;
-
-/// An event type of a saga, of which only the type is forgotten. All steps of the event share its codec, and so what that learns.
-pub(super) trait Reader: Send + Sync {
-    fn check(&self, value: &Bytes) -> Result<(), CodecError>;
-    fn names(&self, value: &Bytes) -> Option<Vec<u8>>;
-    fn missing(&self, value: &[u8]) -> Option<u32>;
-    fn learn(&self, id: u32, schema: &str) -> Result<(), CodecError>;
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-}
-
-/// The codec of events of type `E`.
-pub(super) struct Reads<E: Event>(E::Codec);
-
-impl<E: Event> Reads<E> {
-    pub(super) fn open() -> Result<Self, Coded> {
-        E::Codec::open().map(Self)
-    }
-
-    pub(super) fn read(&self, value: &Bytes) -> Result<E, Failure> {
-        self.0.decode(value).map_err(Failure::Undecodable)
-    }
-}
-
-impl<E: Event> Reader for Reads<E> {
-    fn check(&self, value: &Bytes) -> Result<(), CodecError> {
-        self.0.decode(value).map(drop)
-    }
-
-    fn names(&self, value: &Bytes) -> Option<Vec<u8>> {
-        if !E::NAMES_ID {
-            return None;
-        }
-        self.0.decode(value).ok()?.id().map(std::borrow::Cow::into_owned)
-    }
-
-    fn missing(&self, value: &[u8]) -> Option<u32> {
-        self.0.missing(value)
-    }
-
-    fn learn(&self, id: u32, schema: &str) -> Result<(), CodecError> {
-        self.0.learn(id, schema)
-    }
-
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
-}
 
 /// A state as it is stored.
 #[derive(Clone, Copy)]

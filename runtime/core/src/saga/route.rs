@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
 use crate::codec::CodecError;
 use crate::context::Context;
 use crate::event::Event;
-use crate::handler::{Failure, Route};
-use crate::saga::process::{Process, failed};
-use crate::saga::reaction::{Reader, Reads};
+use crate::handler::{Failure, Handler, HandlerError, Reader, Route};
+use crate::saga::process::Process;
 
-/// From a record to what its event means in the state of its instance.
+/// From a record to what its event means in the state of its instance. All steps of an event share its reader, and so what that learns.
 pub(super) struct SagaRoute<G> {
     pub(super) reader: Arc<dyn Reader>,
     pub(super) process: Arc<Process<G>>,
@@ -24,20 +24,8 @@ impl<G: Send + Sync + 'static> Route for SagaRoute<G> {
         Box::pin(self.process.take(self.event, value, cx))
     }
 
-    fn check(&self, value: &Bytes) -> Result<(), CodecError> {
-        self.reader.check(value)
-    }
-
-    fn names(&self, value: &Bytes) -> Option<Vec<u8>> {
-        self.reader.names(value)
-    }
-
-    fn missing(&self, value: &[u8]) -> Option<u32> {
-        self.reader.missing(value)
-    }
-
-    fn learn(&self, id: u32, schema: &str) -> Result<(), CodecError> {
-        self.reader.learn(id, schema)
+    fn reader(&self) -> &dyn Reader {
+        &*self.reader
     }
 }
 
@@ -54,6 +42,15 @@ impl<G: Send + Sync + 'static> Route for OwnRoute<G> {
         })
     }
 
+    fn reader(&self) -> &dyn Reader {
+        &Own
+    }
+}
+
+/// Values that the runtime writes for itself: no schema, and no id of their own.
+struct Own;
+
+impl Reader for Own {
     fn check(&self, _value: &Bytes) -> Result<(), CodecError> {
         Ok(())
     }
@@ -71,35 +68,16 @@ impl<G: Send + Sync + 'static> Route for OwnRoute<G> {
     }
 }
 
-/// From a record that stands under another key to the same under the key of its instance.
-pub(super) struct RekeyRoute<E: Event, K> {
-    pub(super) reads: Arc<Reads<E>>,
+/// Hands records that stand under another key on to the same under the key of their instance.
+pub(super) struct Rekey<E, K> {
     /// The saga's name.
     pub(super) saga: Arc<str>,
     pub(super) key: fn(&E) -> K,
 }
 
-impl<E: Event, K: Into<Vec<u8>> + 'static> Route for RekeyRoute<E, K> {
-    fn call<'a>(&'a self, value: &'a Bytes, cx: &'a mut Context<'_>) -> LocalBoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async move {
-            let key: Vec<u8> = (self.key)(&self.reads.read(value)?).into();
-            cx.hand_on(&self.saga, &key).map_err(failed)
-        })
-    }
-
-    fn check(&self, value: &Bytes) -> Result<(), CodecError> {
-        self.reads.check(value)
-    }
-
-    fn names(&self, value: &Bytes) -> Option<Vec<u8>> {
-        self.reads.names(value)
-    }
-
-    fn missing(&self, value: &[u8]) -> Option<u32> {
-        self.reads.missing(value)
-    }
-
-    fn learn(&self, id: u32, schema: &str) -> Result<(), CodecError> {
-        self.reads.learn(id, schema)
+#[async_trait(?Send)]
+impl<E: Event, K: Into<Vec<u8>> + 'static> Handler<E> for Rekey<E, K> {
+    async fn handle(&self, event: &E, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+        cx.hand_on(&self.saga, &(self.key)(event).into())
     }
 }

@@ -1,21 +1,18 @@
 //! Whether a build can go on with the instances that are stored, found out when a shard is loaded.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use bytes::Bytes;
 
-use crate::books::scan;
+use crate::books::each;
 use crate::code::{Code, Coded};
-use crate::ports::{KeyRange, UnitTransaction};
+use crate::ports::{Entry, KeyRange, UnitTransaction};
 use crate::saga::{About, instance};
 use crate::state::{Scope, entry_suffix};
 use crate::worker::Env;
 
 /// The map of what each saga of a shard was like when its instances were looked through last.
 pub(crate) const SHAPES: &str = "sagas";
-/// Entries that are read at once.
-const PAGE: usize = 1024;
 
 /// What is to be written so that instances are not looked through again before their saga is another one.
 pub(crate) type Shapes = Vec<(Bytes, Bytes)>;
@@ -33,17 +30,12 @@ pub(crate) async fn look_through(
         if before.get(handler.name.as_bytes()).is_some_and(|shape| *shape == saga.shape.as_bytes()) {
             continue;
         }
-        let (mut range, mut wrong) = (KeyRange::prefix(Scope::handler(&handler.name).into_bytes()), Wrong::default());
-        loop {
-            let page = scan(env, shard, transaction.as_deref_mut(), &range, PAGE).await?;
-            for entry in &page {
-                wrong.look(saga, entry);
-            }
-            match page.last() {
-                Some((last, _)) if page.len() == PAGE => range.start = Bound::Excluded(last.clone()),
-                _ => break,
-            }
-        }
+        let (range, mut wrong) = (KeyRange::prefix(Scope::handler(&handler.name).into_bytes()), Wrong::default());
+        let look = |entry: &Entry| {
+            wrong.look(saga, entry);
+            Ok(())
+        };
+        each(env, shard, transaction.as_deref_mut(), range, look).await?;
         if wrong.count > 0 {
             let (name, service) = (&handler.name, env.service.name());
             let message = format!(
@@ -67,7 +59,7 @@ struct Wrong {
 }
 
 impl Wrong {
-    fn look(&mut self, saga: &About, entry: &crate::ports::Entry) {
+    fn look(&mut self, saga: &About, entry: &Entry) {
         let Some((_, _, read)) = instance(entry) else { return };
         let why = match read {
             Ok(instance) => (saga.check)(&instance),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::context::Context;
 use crate::handler::{Class, Failure};
-use crate::internal::{Became, Command, Help, Operation, Wish};
+use crate::internal::{Became, Command, Help, Operation, Order, Wish};
 use crate::planted::{Bug, is_planted};
 use crate::saga::instance::{INSTANCE, Instance, Status, WAITING};
 use crate::saga::process::{Process, failed, permanent};
@@ -81,41 +81,54 @@ impl<G: Send + Sync + 'static> Process<G> {
         let unreadable = || permanent("it is no command that this build knows");
         let Command { order, wish, .. } = decode::<Command>(value).map_err(|_| unreadable())?;
         let Wish::Saga(help) = &wish else { return Err(unreadable()) };
-        let instance = cx.get(INSTANCE).await.map_err(failed)?;
-        let refused = match &instance {
-            None => Some("there is no instance of this key".to_owned()),
-            Some(Instance { status: Status::NeedsPerson, .. }) => None,
-            // What it did next failed in another way than by an error, and is a dead letter. It would be before this one if it were parked.
-            Some(Instance { status: Status::Compensating, .. }) if cx.when(OWN).await.map_err(failed)?.is_none() => {
-                None
+        let (became, detail) = match cx.get(INSTANCE).await.map_err(failed)? {
+            None => (Became::Refused, "there is no instance of this key"),
+            Some(instance) if needs_person(&instance, cx).await? => {
+                self.helped(instance, help, (wish.name(), &order), cx).await?;
+                (Became::Done, "")
             }
-            Some(_) => Some("the instance does not need a person".to_owned()),
+            Some(_) => (Became::Refused, "the instance does not need a person"),
         };
-        let became = if refused.is_none() { Became::Done } else { Became::Refused };
-        if let Some(mut instance) = instance.filter(|_| refused.is_none()) {
-            let state = instance.state.clone();
-            let left = instance.to_undo.last().map(|registered| registered.name.clone()).unwrap_or_default();
-            instance.tries = 0;
-            instance.status = Status::Compensating;
-            let done = match help {
-                Help::Retry => format!("undo {left} again"),
-                Help::Skip => {
-                    instance.to_undo.pop();
-                    instance.skipped.push(left.clone());
-                    format!("skip {left}")
-                }
-                Help::Finish { outcome } => {
-                    instance.status = Status::Ended(outcome.clone());
-                    format!("end {outcome}")
-                }
-            };
-            let event = format!("{} by {}", wish.name(), order.by);
-            self.happened(&mut instance, &event, (state, format!("{done}: {}", order.reason)), cx).await?;
-        }
-        cx.report(Operation {
-            detail: refused.unwrap_or_default(),
-            ..Operation::of(&order, wish.name(), became, cx.now())
-        });
+        let operation = Operation::of(&order, wish.name(), became, cx.now());
+        cx.report(Operation { detail: detail.to_owned(), ..operation });
         Ok(())
+    }
+
+    /// Does what an operator wants of an instance that needs a person.
+    async fn helped(
+        &self,
+        mut instance: Instance,
+        help: &Help,
+        (act, order): (&str, &Order),
+        cx: &mut Context<'_>,
+    ) -> Result<(), Failure> {
+        let state = instance.state.clone();
+        let left = instance.to_undo.last().map(|registered| registered.name.clone()).unwrap_or_default();
+        instance.tries = 0;
+        instance.status = Status::Compensating;
+        let done = match help {
+            Help::Retry => format!("undo {left} again"),
+            Help::Skip => {
+                instance.to_undo.pop();
+                instance.skipped.push(left.clone());
+                format!("skip {left}")
+            }
+            Help::Finish { outcome } => {
+                instance.status = Status::Ended(outcome.clone());
+                format!("end {outcome}")
+            }
+        };
+        let event = format!("{act} by {}", order.by);
+        self.happened(&mut instance, &event, (state, format!("{done}: {}", order.reason)), cx).await
+    }
+}
+
+/// Whether nothing more happens to an instance by itself, though it is not undone.
+async fn needs_person(instance: &Instance, cx: &mut Context<'_>) -> Result<bool, Failure> {
+    match instance.status {
+        Status::NeedsPerson => Ok(true),
+        // What it did next failed in another way than by an error, and is a dead letter. It would be before this one if it were parked.
+        Status::Compensating => Ok(cx.when(OWN).await.map_err(failed)?.is_none()),
+        Status::Running | Status::Ended(_) => Ok(false),
     }
 }

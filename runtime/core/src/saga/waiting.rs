@@ -76,7 +76,7 @@ impl<G: Send + Sync + 'static> Process<G> {
         value: &Bytes,
         cx: &mut Context<'_>,
     ) -> Result<bool, Failure> {
-        let mut waiting = all(cx).await?;
+        let waiting = all(cx).await?;
         if !waiting.iter().any(|waits| waits.is_woken) {
             return Ok(false);
         }
@@ -86,7 +86,7 @@ impl<G: Send + Sync + 'static> Process<G> {
         }
         let mut last = None;
         let mut there = Vec::new();
-        for waits in waiting.drain(..) {
+        for waits in waiting {
             let when = if waits.is_woken { cx.when(&waits.timer).await.map_err(failed)? } else { None };
             // One that failed for good is not there any more.
             if !waits.is_woken || when.is_some() {

@@ -72,11 +72,11 @@ pub struct HandlerBuilder<H> {
     handler: Arc<H>,
     /// Who signs the events that it schedules.
     source: String,
-    pub(super) declared: Declared,
+    pub(crate) declared: Declared,
 }
 
 impl<H: Send + Sync + 'static> HandlerBuilder<H> {
-    pub(super) fn new(name: Arc<str>, source: String, handler: H) -> Self {
+    pub(crate) fn new(name: Arc<str>, source: String, handler: H) -> Self {
         Self { handler: Arc::new(handler), source, declared: Declared::new(name) }
     }
 

@@ -258,12 +258,12 @@ impl Service {
             return Err(CodecError(format!("no handler of service {} takes its type from topic {topic}", self.name)));
         }
         let Some(value) = &record.value else { return Err(CodecError("it has no value".to_owned())) };
-        let route = &self.route(way).route;
-        if let (Some(id), Some(schemas)) = (route.missing(value), schemas) {
+        let reader = self.route(way).route.reader();
+        if let (Some(id), Some(schemas)) = (reader.missing(value), schemas) {
             let schema = schemas.schema(id).await.map_err(|cause| CodecError(cause.to_string()))?;
-            route.learn(id, &schema)?;
+            reader.learn(id, &schema)?;
         }
-        route.check(value)
+        reader.check(value)
     }
 
     /// The handler of a way.

@@ -127,7 +127,7 @@ async fn finish(unit: &mut Unit, end: End) -> Outcome {
 impl Unit {
     /// The id of the registered schema without which the record cannot be read.
     fn missing_schema(&self) -> Option<u32> {
-        self.home.env.service.route(self.way).route.missing(self.record.value.as_ref()?)
+        self.home.env.service.route(self.way).route.reader().missing(self.record.value.as_ref()?)
     }
 }
 
@@ -137,7 +137,7 @@ async fn learn(unit: &Unit, id: u32) -> Result<(), CodecError> {
     let env = &unit.home.env;
     let Some(schemas) = &env.schemas else { return Ok(()) };
     let schema = schemas.schema(id).await.map_err(|cause| CodecError(cause.message))?;
-    env.service.route(unit.way).route.learn(id, &schema)
+    env.service.route(unit.way).route.reader().learn(id, &schema)
 }
 
 /// One attempt and, where units commit by themselves, its commit. A transaction is open for as long as this runs, never

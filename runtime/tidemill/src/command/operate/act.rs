@@ -53,7 +53,7 @@ fn rate(text: &str) -> Result<NonZeroU32, String> {
     number.ok_or_else(|| "it has to be a number a second, such as 100/s".to_owned())
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     duration(text).ok_or_else(|| "it has to be a time such as 30s".to_owned())
 }
 

@@ -126,7 +126,7 @@ pub struct List {
     about: About,
 }
 
-/// Options of `parked list` and `timers list`.
+/// Options of `parked list` and `timers list`, and those of `sagas list` and `sagas count` too.
 #[derive(Debug, Args)]
 pub struct Listed {
     #[command(flatten)]
@@ -171,7 +171,7 @@ pub struct Edit {
 /// Options of what changes something.
 #[derive(Debug, Args)]
 pub struct Deed {
-    /// Only these, by their ids as the list shows them.
+    /// Only these, by their ids as the list shows them; of sagas, by their keys.
     ids: Vec<String>,
     #[command(flatten)]
     which: Which,

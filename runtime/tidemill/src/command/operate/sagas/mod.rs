@@ -9,12 +9,10 @@ use tidemill_core::code::{Code, Coded, Exit};
 use tidemill_core::internal::{Help, Wish};
 use tidemill_core::service::ServiceBuilder;
 
-use super::act::{self, Execution};
 use super::site::Site;
-use super::{About, Which};
+use super::{About, Deed, act};
 use crate::command::{Output, print, print_json};
-use crate::config::duration;
-use found::Wanted;
+use found::{Found, Wanted};
 
 /// The body of `sagas`: processes, and how they stand.
 #[derive(Debug, Subcommand)]
@@ -30,9 +28,9 @@ pub enum Sagas {
     /// Draw states and where events lead, as a Mermaid state diagram. It needs no broker.
     Graph(Drawn),
     /// Try again to undo what could not be undone.
-    Retry(Helped),
+    Retry(Deed),
     /// Give up what could not be undone, and undo what was done before it.
-    Skip(Helped),
+    Skip(Deed),
     /// End instances of which something could not be undone; nothing more of them is.
     Finish(Finished),
 }
@@ -41,12 +39,10 @@ pub enum Sagas {
 #[derive(Debug, Args)]
 pub struct Listed {
     #[command(flatten)]
-    which: Which,
+    listed: super::Listed,
     /// Only those that began so long ago, or longer, such as `1h`.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = act::time)]
     older_than: Option<Duration>,
-    #[command(flatten)]
-    about: About,
 }
 
 /// Options of `sagas show` and `sagas history`.
@@ -67,19 +63,6 @@ pub struct Drawn {
     output: Output,
 }
 
-/// Options of `sagas retry` and `sagas skip`: without keys, all instances that need a person and match.
-#[derive(Debug, Args)]
-pub struct Helped {
-    /// Only the instances of these keys.
-    keys: Vec<String>,
-    #[command(flatten)]
-    which: Which,
-    #[command(flatten)]
-    execution: Execution,
-    #[command(flatten)]
-    about: About,
-}
-
 /// Options of `sagas finish`.
 #[derive(Debug, Args)]
 pub struct Finished {
@@ -87,11 +70,21 @@ pub struct Finished {
     #[arg(long, value_name = "TEXT", default_value = "finished by a person")]
     outcome: String,
     #[command(flatten)]
-    helped: Helped,
+    deed: Deed,
 }
 
-fn time(text: &str) -> Result<Duration, String> {
-    duration(text).ok_or_else(|| "it has to be a time such as 1h".to_owned())
+impl Listed {
+    /// Reads the instances that are meant, and has them shown.
+    async fn read(
+        self,
+        services: Vec<ServiceBuilder>,
+        show: fn(&Site, &[Found], Output) -> Result<Exit, Coded>,
+    ) -> Result<Exit, Coded> {
+        let Self { listed: super::Listed { which, about }, older_than } = self;
+        let site = Site::open(&about, services)?;
+        let wanted = Wanted { filter: which.filter.as_ref(), key: None, older_than };
+        show(&site, &found::read(&site, &wanted).await?, about.output)
+    }
 }
 
 impl Sagas {
@@ -99,16 +92,8 @@ impl Sagas {
     /// that has no instance is an error (TM-0409), and so is nothing to help.
     pub async fn carry_out(self, services: Vec<ServiceBuilder>) -> Result<Exit, Coded> {
         match self {
-            Self::List(Listed { which, older_than, about }) => {
-                let site = Site::open(&about, services)?;
-                let wanted = Wanted { filter: which.filter.as_ref(), key: None, older_than };
-                found::list(&site, &found::read(&site, &wanted).await?, about.output)
-            }
-            Self::Count(Listed { which, older_than, about }) => {
-                let site = Site::open(&about, services)?;
-                let wanted = Wanted { filter: which.filter.as_ref(), key: None, older_than };
-                found::count(&site, &found::read(&site, &wanted).await?, about.output)
-            }
+            Self::List(listed) => listed.read(services, found::list).await,
+            Self::Count(listed) => listed.read(services, found::count).await,
             Self::Show(Keyed { key, about }) => {
                 let site = Site::open(&about, services)?;
                 found::show(&site, &found::need(&site, &key).await?, about.output)
@@ -118,16 +103,16 @@ impl Sagas {
                 found::history(&found::need(&site, &key).await?, about.output)
             }
             Self::Graph(drawn) => graph(&drawn, services),
-            Self::Retry(helped) => help(helped, Help::Retry, services).await,
-            Self::Skip(helped) => help(helped, Help::Skip, services).await,
-            Self::Finish(Finished { outcome, helped }) => help(helped, Help::Finish { outcome }, services).await,
+            Self::Retry(deed) => help(deed, Help::Retry, services).await,
+            Self::Skip(deed) => help(deed, Help::Skip, services).await,
+            Self::Finish(Finished { outcome, deed }) => help(deed, Help::Finish { outcome }, services).await,
         }
     }
 }
 
 /// Sends what is wanted to each instance that is meant.
-async fn help(helped: Helped, help: Help, services: Vec<ServiceBuilder>) -> Result<Exit, Coded> {
-    let Helped { keys, which, execution, about } = helped;
+async fn help(deed: Deed, help: Help, services: Vec<ServiceBuilder>) -> Result<Exit, Coded> {
+    let Deed { ids: keys, which, execution, about } = deed;
     let site = Site::open(&about, services)?;
     let found = found::in_need(&site, which.filter.as_ref(), &keys).await?;
     act::carry_out(&site, found::acts(found, &Wish::Saga(help)), &execution, (about.output, None)).await
