@@ -14,8 +14,9 @@ use tidemill_core::state::{Cell, Scope, ScopeKey, cell_suffix, decode, state_key
 
 /// Entries that are read at a time; what is held in memory does not grow with all there is.
 const PAGE: usize = 1_000;
-/// The same of records: on Kafka, each look opens a connection.
+/// The same of records, and how many bytes they may have if they are as large as those before: on Kafka, each look opens a connection.
 const RECORDS: usize = 32_768;
+const RECORD_BYTES: usize = 16 << 20;
 
 /// Reads the committed state of one service.
 ///
@@ -138,11 +139,13 @@ pub async fn records(
     let Some(info) = topics.describe(topic).await? else { return Ok(false) };
     from.resize(info.partitions as usize, 0);
     for (number, from) in (0..).zip(from) {
-        let partition = TopicPartition::new(topic, number);
+        let (partition, mut limit) = (TopicPartition::new(topic, number), PAGE);
         loop {
-            let batch = topics.records(&partition, *from, RECORDS).await?;
+            let batch = topics.records(&partition, *from, limit).await?;
             *from = batch.next;
-            let is_last = batch.records.len() < RECORDS;
+            let is_last = batch.records.len() < limit;
+            let bytes: usize = batch.records.iter().map(Record::size).sum();
+            limit = (RECORD_BYTES / (bytes / limit).max(1)).clamp(PAGE, RECORDS);
             batch.records.into_iter().for_each(|record| each(number, record));
             if is_last {
                 break;
