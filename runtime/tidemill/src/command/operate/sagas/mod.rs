@@ -18,9 +18,9 @@ use found::{Found, Wanted};
 #[derive(Debug, Subcommand)]
 pub enum Sagas {
     /// List instances, those that changed last at the end.
-    List(Listed),
+    List(Instances),
     /// Count instances that stand alike, with the age of the oldest.
-    Count(Listed),
+    Count(Instances),
     /// Show how the instance of a key stands.
     Show(Keyed),
     /// Show what happened to the instance of a key: the last 64 things.
@@ -37,7 +37,7 @@ pub enum Sagas {
 
 /// Options of `sagas list` and `sagas count`.
 #[derive(Debug, Args)]
-pub struct Listed {
+pub struct Instances {
     #[command(flatten)]
     listed: super::Listed,
     /// Only those that began so long ago, or longer, such as `1h`.
@@ -73,7 +73,7 @@ pub struct Finished {
     deed: Deed,
 }
 
-impl Listed {
+impl Instances {
     /// Reads the instances that are meant, and has them shown.
     async fn read(
         self,
