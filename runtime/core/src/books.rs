@@ -11,6 +11,7 @@ use crate::code::{Code, Coded};
 use crate::guard::{GUARD, Mark};
 use crate::id::EventId;
 use crate::inbox::{self, COPIES, Copies, Done, Inbox};
+use crate::journal::{self, JOURNAL, Journal, NOTES};
 use crate::lane::LaneId;
 use crate::letters::{LETTERS, Letters, Open};
 use crate::parking::{PARKED, Parked, Parking, Slot, Waits};
@@ -19,7 +20,7 @@ use crate::ports::{Committing, Entry, Generation, KeyRange, UnitTransaction};
 use crate::record::Position;
 use crate::saga::stored::{SHAPES, Shapes, look_through};
 use crate::service::Service;
-use crate::state::{ScopeKey, runtime_range};
+use crate::state::{ScopeKey, handlers_range, runtime_range};
 use crate::timers::{self, Page, Timer, Timers, When};
 use crate::worker::Env;
 
@@ -61,6 +62,7 @@ pub(crate) struct Books {
     pub(crate) inbox: Inbox,
     pub(crate) copies: Copies,
     pub(crate) timers: Timers,
+    pub(crate) journal: Journal,
     /// What goes into the next mark: which sagas' instances were looked through.
     pub(crate) shapes: Shapes,
 }
@@ -105,7 +107,10 @@ struct Reading {
     mark: Option<Mark>,
     origins: BTreeMap<u64, Position>,
     shapes: BTreeMap<Bytes, Bytes>,
+    journal: journal::Found,
     parked: Vec<(Slot, LaneId, Waits)>,
+    /// Whether anything was found that units left.
+    is_used: bool,
 }
 
 impl Reading {
@@ -116,6 +121,7 @@ impl Reading {
             Coded::new(Code::STATE_UNREADABLE, message)
         };
         let (map, entry) = (place.name, place.entry.unwrap_or_default());
+        self.is_used |= !matches!(map, GUARD | SHAPES);
         match map {
             PARKED if is_planted(Bug::ParkedForgotten) => {}
             PARKED => {
@@ -133,6 +139,7 @@ impl Reading {
             }
             GUARD => self.mark = Mark::read(value),
             SHAPES => drop(self.shapes.insert(Bytes::copy_from_slice(entry), value.clone())),
+            JOURNAL | NOTES => self.journal.take(map, entry, value).ok_or_else(|| bad("the journal"))?,
             COPIES if is_planted(Bug::CopiesForgotten) => {}
             COPIES => self.copies.take(entry, value).ok_or_else(|| bad("the number of copies"))?,
             _ if is_planted(Bug::InboxLost) => {}
@@ -141,14 +148,21 @@ impl Reading {
         Ok(())
     }
 
-    fn into_found(self, inbox: Inbox, timers: Timers, shapes: Shapes) -> Found {
-        let Self { letters, inbox: known, copies, mark, origins, mut parked, shapes: _ } = self;
+    fn into_found(
+        self,
+        inbox: Inbox,
+        timers: Timers,
+        shapes: Shapes,
+        journals: impl FnOnce(journal::Found) -> Journal,
+    ) -> Found {
+        let Self { letters, inbox: known, copies, mark, origins, mut parked, journal, .. } = self;
         let mut parking = Parking::default();
         parked.sort_unstable_by_key(|(slot, ..)| slot.number);
         for (slot, lane, waits) in parked {
             parking.add(&lane, slot, &waits);
         }
-        let books = Books { parking, letters, inbox: known.into_inbox(inbox), copies, timers, shapes };
+        let (inbox, journal) = (known.into_inbox(inbox), journals(journal));
+        let books = Books { parking, letters, inbox, copies, timers, journal, shapes };
         Found { books, mark, origins }
     }
 }
@@ -235,7 +249,9 @@ pub(crate) async fn read(env: &Env, shard: u32, generation: Generation) -> Resul
         Timers::found(page, timers_of(&env.service, &entries)?)
     };
     let shapes = look_through(env, shard, transaction.as_mut(), &reading.shapes).await?;
+    let is_fresh = !reading.is_used && scan(env, shard, transaction.as_mut(), &handlers_range(), 1).await?.is_empty();
     let limits = &env.service.limits;
     let by_unit = matches!(env.commits, Committing::Unit(_));
-    Ok(reading.into_found(Inbox::new(limits.inbox_retention, limits.inbox_memory, by_unit), timers, shapes))
+    let journal = |found| Journal::of(found, env.service.journal.is_some(), is_fresh);
+    Ok(reading.into_found(Inbox::new(limits.inbox_retention, limits.inbox_memory, by_unit), timers, shapes, journal))
 }

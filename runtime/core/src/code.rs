@@ -154,6 +154,14 @@ codes! {
     DATABASE_READ_ONLY = 805, Refused;
     /// The outbox lies in another database than the one that was relayed last.
     OUTBOX_REPLACED = 806, Refused;
+    /// The journal does not hold what a replay needs.
+    JOURNAL_INCOMPLETE = 901, Refused;
+    /// A range that no record lies in any more, or not yet.
+    RANGE_NOT_KEPT = 902, Refused;
+    /// A handler calls something outside in a replay, and no answer was kept.
+    CALL_NOT_RECORDED = 903, Refused;
+    /// A file of a replay that cannot be read, or is of something else.
+    UNUSABLE_CASE = 904, Refused;
 }
 
 impl Code {

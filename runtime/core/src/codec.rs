@@ -29,6 +29,11 @@ pub trait Codec<E>: Send + Sync + Sized + 'static {
     /// Reads an event.
     fn decode(&self, value: &Bytes) -> Result<E, CodecError>;
 
+    /// A value as people read it, field by field; `None` where it cannot be shown so. It is for tools alone.
+    fn shown(&self, _value: &Bytes) -> Option<serde_json::Value> {
+        None
+    }
+
     /// The schema that values are written in, where a registry can hold it.
     fn schema(&self) -> Option<&str> {
         None
@@ -65,6 +70,10 @@ impl<E: Event + Serialize + DeserializeOwned> Codec<E> for Json {
 
     fn decode(&self, value: &Bytes) -> Result<E, CodecError> {
         serde_json::from_slice(value).map_err(|error| CodecError(error.to_string()))
+    }
+
+    fn shown(&self, value: &Bytes) -> Option<serde_json::Value> {
+        serde_json::from_slice(value).ok()
     }
 }
 

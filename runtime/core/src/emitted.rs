@@ -2,6 +2,8 @@
 
 use std::any::{Any, TypeId};
 
+use bytes::Bytes;
+
 use crate::code::{Code, Coded};
 use crate::codec::{Codec, CodecError};
 use crate::event::Event;
@@ -32,6 +34,7 @@ pub(crate) struct Emitted {
 trait Writer: Any + Send + Sync {
     fn schema(&self) -> Option<&str>;
     fn name_schema(&self, id: u32);
+    fn shown(&self, value: &Bytes) -> Option<serde_json::Value>;
 }
 
 /// The codec of events of type `E`.
@@ -44,6 +47,10 @@ impl<E: Event> Writer for CodecOf<E> {
 
     fn name_schema(&self, id: u32) {
         self.0.name_schema(id);
+    }
+
+    fn shown(&self, value: &Bytes) -> Option<serde_json::Value> {
+        self.0.shown(value)
     }
 }
 
@@ -101,6 +108,11 @@ impl Emitted {
     /// Whether it is the type `E`.
     pub(crate) fn is<E: Event>(&self) -> bool {
         self.type_id == TypeId::of::<E>()
+    }
+
+    /// A value of its as people read it, if it can be shown so.
+    pub(crate) fn shown(&self, value: &Bytes) -> Option<serde_json::Value> {
+        self.codec.shown(value)
     }
 
     /// Looks up under which id the schema of what is written to this topic is registered; from then on, records name it.

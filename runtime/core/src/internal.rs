@@ -36,6 +36,11 @@ pub(crate) fn timers(group: &str) -> String {
     format!("{group}.timers")
 }
 
+/// The topic in which stands which units each commit of a group held.
+pub fn journal(group: &str) -> String {
+    format!("{group}.journal")
+}
+
 /// The topic in which stands what operators did to a group.
 pub fn operations(group: &str) -> String {
     format!("{group}.operations")

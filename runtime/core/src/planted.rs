@@ -90,6 +90,12 @@ pub enum Bug {
     WaitingForgotten,
     /// A record that stands under another key than its instance is done, and not handed on.
     HandOnForgotten,
+    /// The journal does not tell by how much the times of units differ.
+    JournalTimeForgotten,
+    /// The journal turns the order of a commit's units round.
+    JournalReversed,
+    /// The journal does not tell of parked records that were handled.
+    JournalForgetsParked,
 }
 
 /// Whether a bug is planted on this thread.
@@ -130,7 +136,7 @@ mod switch {
 
     impl Bug {
         /// All of them.
-        pub const ALL: [Self; 42] = [
+        pub const ALL: [Self; 45] = [
             Self::ProgressBeforeState,
             Self::UndoneForgotten,
             Self::RevokeForgotten,
@@ -173,6 +179,9 @@ mod switch {
             Self::StepLeavesTrace,
             Self::WaitingForgotten,
             Self::HandOnForgotten,
+            Self::JournalTimeForgotten,
+            Self::JournalReversed,
+            Self::JournalForgetsParked,
         ];
     }
 }

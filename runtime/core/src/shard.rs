@@ -2,7 +2,9 @@
 
 mod guarded;
 mod incoming;
+mod journaled;
 mod lanes;
+mod made;
 mod timers;
 
 use std::cell::RefCell;
@@ -19,18 +21,20 @@ use crate::code::Coded;
 use crate::gathered::{Alone, Gathered};
 use crate::guard::Guard;
 use crate::lane::{LaneId, Lanes};
+use crate::outputs::Outputs;
 use crate::parking::full;
 use crate::planted::{Bug, is_planted, strikes};
 use crate::ports::{Answer, Committing, Disposition, Generation, Log, ShardCommit, UnitEnded};
 use crate::progress::Progress;
 use crate::record::{RecordBatch, TopicPartition};
 use crate::source::Source;
-use crate::state::{Memory, own_name, runtime_id};
+use crate::state::{Memory, runtime_id};
 use crate::time::Timestamp;
 use crate::unit::{Finished, Home, Outcome, Settles, Unit};
 use crate::worker::Env;
 use incoming::{Waiting, look_at};
 use lanes::{Queued, Rest};
+pub(crate) use made::{is_nobodys, parked_unit, record_unit, timer_unit};
 
 /// Why a shard cannot go on.
 #[derive(Debug)]
@@ -82,6 +86,7 @@ impl Shard {
                 Source::new(partition, input, progress)
             })
             .collect();
+        let has_notes = start.books.journal.is_open();
         let mut shard = Self {
             home: Home {
                 env,
@@ -98,7 +103,7 @@ impl Shard {
             leaves: false,
             resting: BTreeMap::new(),
             guard: start.guard,
-            dirty: start.begins,
+            dirty: start.begins || has_notes,
         };
         let ready = shard.home.books.borrow().parking.ready();
         for lane in ready {
@@ -323,6 +328,7 @@ impl Shard {
         }
         // A shard of which nothing is known yet has written its mark by itself, and has nothing to commit.
         self.dirty |= self.sources.iter().any(Source::has_begun);
+        self.note(&mut unit);
         unit.entered.drain(..).for_each(|entered| self.home.books.borrow_mut().enter(entered));
         if matches!(env.commits, Committing::Batch(_)) {
             unit.give_effects(&mut gathered.outputs);
@@ -347,10 +353,9 @@ impl Shard {
         Disposition::Copy
     }
 
-    /// Freezes what completed units did for a commit.
-    pub(crate) fn freeze(&mut self) -> ShardCommit {
+    /// Freezes what completed units did for a commit, and writes their page of the journal.
+    pub(crate) fn freeze(&mut self, outputs: &mut Outputs) -> ShardCommit {
         let env = Rc::clone(&self.home.env);
-        let name_of = |place: usize| own_name(place).unwrap_or_else(|| &*env.service.registered(place).name);
         let late = is_planted(Bug::LateCompletion);
         let progress_first = strikes(Bug::ProgressBeforeState);
         self.dirty = progress_first;
@@ -360,10 +365,15 @@ impl Shard {
             let entries = known.into_iter().map(|(suffix, value)| (suffix, Some(value))).collect();
             self.home.memory.borrow_mut().write(&runtime_id(Bytes::new()), entries);
         }
+        self.write_journal(outputs);
         ShardCommit {
             shard: self.home.shard,
             generation: if late { Generation(u64::MAX) } else { self.home.generation },
-            changes: if progress_first { Vec::new() } else { self.home.memory.borrow_mut().freeze(name_of) },
+            changes: if progress_first {
+                Vec::new()
+            } else {
+                self.home.memory.borrow_mut().freeze(|place| env.service.scope_name(place))
+            },
             progress: self.sources.iter().filter_map(Source::to_commit).collect(),
         }
     }

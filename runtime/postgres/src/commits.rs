@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tidemill_core::code::{Code, Coded};
+use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{Answer, CommitBatch, Generation, ShardCommit, Topics, UnitCommit, UnitTransaction};
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, Error, Row};
 
-use crate::connection::{Values, connect, waits_for_disk};
+use crate::connection::{Connection, Values, connect, waits_for_disk};
 use crate::failure::{Kind, answer, coded, kind};
 use crate::pool::{PAUSE, Pool};
+use crate::settled::Settled;
 use crate::statements::BEGIN;
 use crate::transaction::Transaction;
 
@@ -155,13 +157,15 @@ impl Commits {
         Ok(())
     }
 
-    /// Folds one shard's progress. The transaction is the caller's.
-    async fn fold_shard(&self, client: &Client, part: &ShardCommit) -> Result<(), Answer> {
+    /// Folds one shard's progress, and does what else is to be done with it. The transaction is the caller's.
+    async fn fold_shard(&self, connection: &Connection, part: &ShardCommit, outputs: &Outputs) -> Result<(), Answer> {
+        let Connection { client, prepared, .. } = connection;
         part.fenced_by().map(drop).map_err(Answer::Fenced)?;
         let owned = self.owned(part.shard, part.generation).map_err(Answer::Fenced)?;
-        let Owned { id, number: taken, generation } = owned;
-        let shared = client.query_one(&self.pool.texts.share, &[&id, &taken, &generation]).await;
+        let settled = Settled::changed(&part.changes, None, outputs);
+        let shared = client.query_one(&prepared.settle, &settled.values(&owned)).await;
         shared.map_err(|error| answer(&error))?;
+        let id = owned.id;
         let fold = client.prepare(&self.pool.texts.fold).await.map_err(|error| answer(&error))?;
         for (partition, progress) in &part.progress {
             let mut encoded = Vec::new();
@@ -223,8 +227,11 @@ impl UnitCommit for Commits {
         if let Err(error) = lent.client.batch_execute(BEGIN).await {
             return answer(&error);
         }
-        for part in &batch.shards {
-            if let Err(answer) = self.fold_shard(&lent.client, part).await {
+        // They are of all shards, and go with one.
+        let none = Outputs::default();
+        for (place, part) in batch.shards.iter().enumerate() {
+            let outputs = if place == 0 { &batch.outputs } else { &none };
+            if let Err(answer) = self.fold_shard(&lent, part, outputs).await {
                 return answer;
             }
         }

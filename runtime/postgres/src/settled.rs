@@ -1,6 +1,8 @@
 //! What a unit did, as the values of its last statement.
 
-use tidemill_core::ports::UnitEffects;
+use bytes::Bytes;
+use tidemill_core::outputs::Outputs;
+use tidemill_core::ports::{Change, UnitEffects};
 use tokio_postgres::types::ToSql;
 
 use crate::commits::{Owned, partition_number, signed};
@@ -32,18 +34,26 @@ struct Events<'e> {
 }
 
 impl<'e> Settled<'e> {
+    /// What a unit did.
     pub(crate) fn of(effects: &'e UnitEffects) -> Self {
-        let mut settled = Self::default();
-        if let Some(done) = &effects.done {
+        let UnitEffects { done, changes, once, outputs } = effects;
+        let mut settled = Self::changed(changes, once.as_ref(), outputs);
+        if let Some(done) = done {
             let source = &done.position.source;
             settled.topic = Some(&source.topic);
             settled.partition = Some(partition_number(source.partition));
             settled.position = Some(signed(done.position.offset));
             settled.since = Some(signed(done.since));
         }
-        for change in &effects.changes {
+        settled
+    }
+
+    /// Changes of state, and what is emitted.
+    pub(crate) fn changed(changes: &'e [Change], once: Option<&Bytes>, outputs: &'e Outputs) -> Self {
+        let mut settled = Self::default();
+        for change in changes {
             match &change.value {
-                Some(value) if effects.once.as_ref() == Some(&change.key) => {
+                Some(value) if once == Some(&change.key) => {
                     settled.once = Some(&change.key);
                     settled.once_value = Some(value);
                 }
@@ -54,7 +64,7 @@ impl<'e> Settled<'e> {
                 None => settled.removed.push(&change.key),
             }
         }
-        for output in effects.outputs.iter() {
+        for output in outputs.iter() {
             let events = &mut settled.events;
             events.topics.push(output.topic);
             events.partitions.push(partition_number(output.partition));

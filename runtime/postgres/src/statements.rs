@@ -42,8 +42,6 @@ const SOURCES: &str = "with given as (select * from unnest($2::text[], $3::text[
 select given.topic from given join {schema}.source on source.shard = $1 and source.topic = given.topic
 where source.topic_id <> given.topic_id";
 
-/// Keeps a takeover away until the end of the transaction, or says that there was one. `$3` is the ownership in the log.
-const SHARE: &str = "select {schema}.share_shard($1, $2, $3)";
 /// Keeps progress, and forgets the records that are done in it.
 const FOLD: &str = "with kept as (insert into {schema}.progress (shard, topic, partition, progress) values ($1, $2, $3, $4)
         on conflict (shard, topic, partition) do update set progress = excluded.progress),
@@ -169,7 +167,6 @@ pub(crate) struct Texts {
     pub(crate) progress: String,
     pub(crate) done: String,
     pub(crate) sources: String,
-    pub(crate) share: String,
     pub(crate) fold: String,
     pub(crate) end_owner: String,
     pub(crate) end_idle: String,
@@ -191,7 +188,6 @@ impl Texts {
             progress: text(PROGRESS),
             done: text(DONE),
             sources: text(SOURCES),
-            share: text(SHARE),
             fold: text(FOLD),
             end_owner: text(END_OWNER),
             end_idle: text(END_IDLE),

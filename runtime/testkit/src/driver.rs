@@ -25,6 +25,7 @@ use tidemill_embedded::{Embedded, Settings};
 
 use crate::fakes::{Executor, VirtualClock, block_on, ports, work};
 use crate::reading::{self, at_once};
+use crate::replayed::{Failures, Replayed, replay};
 
 /// The source that sent events name.
 const SOURCE: &str = "/test";
@@ -53,6 +54,9 @@ pub struct TestDriver {
     lives: u64,
     /// Tells what is parked.
     heartbeat: Arc<Heartbeat>,
+    /// Whether a replay of it may differ.
+    #[cfg(test)]
+    may_differ: bool,
 }
 
 impl TestDriver {
@@ -76,6 +80,8 @@ impl TestDriver {
             sent: 0,
             lives: 0,
             heartbeat: Arc::default(),
+            #[cfg(test)]
+            may_differ: false,
         }
     }
 
@@ -171,6 +177,15 @@ impl TestDriver {
         }
         self.clock.advance(until.saturating_sub(self.clock.passed()));
         self.executor.settle();
+    }
+
+    /// Runs everything again that the service did, as its journal tells, and compares what handlers emit and keep with what they did then. A
+    /// handler that depends on something else than its event and its context, such as the time of the machine, does something else now:
+    /// [`Replayed::differences`] says what. Panics where there is no journal.
+    pub fn replay(&self) -> Replayed {
+        let ports = ports(&self.clock, SEED, Arc::new(NoObserver));
+        let replayed = replay(Arc::new(build(&*self.build)), self.broker.clone(), ports, Failures::Own);
+        block_on(&self.clock, replayed).unwrap_or_else(|error| panic!("it cannot be replayed: {error}"))
     }
 
     /// The time of the service's clock.
@@ -282,6 +297,25 @@ impl TestDriver {
     pub fn entries(&self) -> usize {
         let all = reading::state(&*self.broker, &self.name, SHARD);
         all.iter().filter(|(key, _)| ScopeKey::parse(key).is_some_and(|place| !is_own(place.handler))).count()
+    }
+}
+
+/// Whatever a test does, a replay does it again.
+#[cfg(test)]
+impl Drop for TestDriver {
+    fn drop(&mut self) {
+        if !self.may_differ && !std::thread::panicking() {
+            let differences = self.replay().differences;
+            assert!(differences.is_empty(), "in a replay, {differences:#?}");
+        }
+    }
+}
+
+#[cfg(test)]
+impl TestDriver {
+    /// A replay of it may differ: what it does depends on more than its events.
+    pub(crate) fn may_differ(&mut self) {
+        self.may_differ = true;
     }
 }
 

@@ -4,6 +4,7 @@ pub mod conformance;
 pub mod driver;
 pub mod fakes;
 pub mod reading;
+pub mod replayed;
 pub mod simulation;
 
 #[cfg(test)]

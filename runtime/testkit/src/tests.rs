@@ -31,6 +31,7 @@ mod parking;
 mod pauses;
 mod positions;
 mod relay;
+mod replays;
 mod sagas;
 mod schemas;
 mod stage;

@@ -1,5 +1,6 @@
 //! The context: all that a handler may touch.
 
+mod calls;
 mod emit;
 mod entries;
 mod replies;

@@ -38,6 +38,9 @@ pub(crate) trait Reader: Any + Send + Sync {
     /// The id that a value names for its event, where its type says which field that is.
     fn names(&self, value: &Bytes) -> Option<Vec<u8>>;
 
+    /// A value as people read it, if it can be shown so.
+    fn shown(&self, value: &Bytes) -> Option<serde_json::Value>;
+
     /// The id of the registered schema without which a value cannot be read.
     fn missing(&self, value: &[u8]) -> Option<u32>;
 
@@ -68,6 +71,10 @@ impl<E: Event> Reader for Reads<E> {
             return None;
         }
         self.0.decode(value).ok()?.id().map(Cow::into_owned)
+    }
+
+    fn shown(&self, value: &Bytes) -> Option<serde_json::Value> {
+        self.0.shown(value)
     }
 
     fn missing(&self, value: &[u8]) -> Option<u32> {

@@ -153,6 +153,11 @@ impl Parking {
         parked.slots.front().cloned()
     }
 
+    /// The lanes whose records are parked, each with its name in state.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&LaneId, &Bytes)> {
+        self.lanes.iter().filter_map(|(lane, parked)| Some((lane, &parked.slots.front()?.lane)))
+    }
+
     /// The first record of the lane, whatever it waits for.
     pub(crate) fn first(&self, lane: &LaneId) -> Option<&Slot> {
         self.lanes.get(lane)?.slots.front()

@@ -133,8 +133,9 @@ pub trait UnitCommit {
         partitions: Vec<TopicPartition>,
     ) -> Result<Vec<Option<Progress>>, Coded>;
 
-    /// Makes the progress of shards durable, so that the traces which single units left can be removed. The batch holds
-    /// progress only. Units whose commit was answered are done in it; what others left stays.
+    /// Makes the progress of shards durable, so that the traces which single units left can be removed, together with what else the batch
+    /// holds: the journal's records, and changes of state that go with them. Units whose commit was answered are done in it; what others
+    /// left stays.
     async fn fold(&self, batch: Arc<CommitBatch>) -> Answer;
 
     /// Opens the transaction of one unit.

@@ -59,6 +59,10 @@ impl Reader for Own {
         None
     }
 
+    fn shown(&self, _value: &Bytes) -> Option<serde_json::Value> {
+        None
+    }
+
     fn missing(&self, _value: &[u8]) -> Option<u32> {
         None
     }

@@ -28,6 +28,7 @@ pub struct ServiceBuilder {
     layers: Vec<Arc<dyn Layer>>,
     policies: Policies,
     letter_headers: Compatibility,
+    journal: bool,
     limits: Limits,
     start: Start,
 }
@@ -43,6 +44,7 @@ impl ServiceBuilder {
             layers: Vec::new(),
             policies: Policies::default(),
             letter_headers: Compatibility::default(),
+            journal: true,
             limits: Limits::default(),
             start: Start::Earliest,
         }
@@ -132,6 +134,12 @@ impl ServiceBuilder {
         self
     }
 
+    /// Whether the service keeps a journal, which a replay follows; it does unless this says otherwise.
+    pub fn journal(mut self, journal: bool) -> Self {
+        self.journal = journal;
+        self
+    }
+
     /// The bounds as declared so far.
     pub fn declared_limits(&self) -> &Limits {
         &self.limits
@@ -191,12 +199,10 @@ impl ServiceBuilder {
             let input = input.ok_or_else(|| bad(format!("service {} does not read {topic}", self.name)))?;
             input.unknown = Unknown::Ignore;
         }
-        let kept = [internal::dead_letters(&self.name), internal::operations(&self.name)].map(Arc::from);
+        let kept = self.kept_topics();
         let raw = self.raw_outputs.into_iter().chain(kept.iter().cloned()).collect();
         let (emits, output_topics) = collect_outputs(self.emits, raw)?;
-        let place = |kept: &Arc<str>| output_topics.iter().position(|topic| topic == kept).expect("it is among them");
-        let [dead_letters, operations] =
-            [&kept[0], &kept[1]].map(|kept| u16::try_from(place(kept)).expect("it was checked"));
+        let kept: Vec<u16> = kept.iter().map(|topic| place_of(&output_topics, topic)).collect();
         if inputs.iter().any(|input| input.topic == own.topic) {
             return Err(bad(format!("service {} cannot read {}, which is its own", self.name, own.topic)));
         }
@@ -212,8 +218,9 @@ impl ServiceBuilder {
             emits,
             output_topics,
             dependencies: dependencies.into(),
-            dead_letters,
-            operations,
+            dead_letters: kept[0],
+            operations: kept[1],
+            journal: kept.get(2).copied(),
             letter_headers: self.letter_headers,
             limits: self.limits,
             start: self.start,
@@ -222,6 +229,13 @@ impl ServiceBuilder {
 }
 
 impl ServiceBuilder {
+    /// The topics that the service writes for itself: dead letters, operations, and the journal, if there is one.
+    fn kept_topics(&self) -> Vec<Arc<str>> {
+        let journal = self.journal.then(|| internal::journal(&self.name));
+        let always = [internal::dead_letters(&self.name), internal::operations(&self.name)];
+        always.into_iter().chain(journal).map(Arc::from).collect()
+    }
+
     /// A handler with everything that the service says for all.
     fn registered(&self, declared: Declared, needs: Vec<usize>) -> Result<Registered, Coded> {
         let registered = Registered {
@@ -327,6 +341,12 @@ fn collect_outputs(opened: Vec<Result<(Emitted, Arc<str>), Coded>>, raw: Vec<Arc
         place_of(topic)?;
     }
     Ok((emits, topics.into()))
+}
+
+/// The place of a topic that is among these.
+fn place_of(topics: &[Arc<str>], topic: &Arc<str>) -> u16 {
+    let place = topics.iter().position(|known| known == topic).expect("it is among them");
+    u16::try_from(place).expect("there are not more")
 }
 
 /// Names stand in topic names, state keys and file names, so they are kept plain.

@@ -24,7 +24,7 @@ use crate::limits::Limits;
 use crate::ports::{Schemas, Start};
 use crate::record::{Position, Record};
 use crate::saga::{About, Graph};
-use crate::state::StateId;
+use crate::state::{StateId, own_name};
 
 pub use builder::ServiceBuilder;
 pub use declared::HandlerBuilder;
@@ -52,6 +52,8 @@ pub struct Service {
     pub(crate) dead_letters: u16,
     /// The place of the operations' topic among the output topics.
     pub(crate) operations: u16,
+    /// The place of the journal's topic among the output topics, if there is a journal.
+    pub(crate) journal: Option<u16>,
     /// Which other headers dead letters carry.
     pub(crate) letter_headers: Compatibility,
     pub(crate) limits: Limits,
@@ -155,15 +157,16 @@ impl Service {
         self.output_topics.iter()
     }
 
-    /// The topics that are the service's own: dead letters, commands, and what was done to it; each with how many partitions it
-    /// has, where that is not as many as the inputs have.
-    pub fn own_topics(&self) -> [(&Arc<str>, Option<u32>); 3] {
+    /// The topics that are the service's own: dead letters, commands, what was done to it, and its journal, if it has one; each with how
+    /// many partitions it has, where that is not as many as the inputs have.
+    pub fn own_topics(&self) -> impl Iterator<Item = (&Arc<str>, Option<u32>)> {
         let output = |place: u16| &self.output_topics[usize::from(place)];
-        [
+        let always = [
             (output(self.dead_letters), None),
             (&self.inputs[self.internal].topic, None),
             (output(self.operations), Some(1)),
-        ]
+        ];
+        always.into_iter().chain(self.journal.map(|journal| (output(journal), None)))
     }
 
     /// How long an attempt of any of its handlers may take, at the most.
@@ -266,6 +269,25 @@ impl Service {
         reader.check(value)
     }
 
+    /// A value as people read it, of a record of this topic with this event type; `None` where nobody here can show it. It is for tools alone.
+    pub fn shown(&self, topic: &str, event: Option<&str>, value: &Bytes) -> Option<serde_json::Value> {
+        let is_emitted = |(emitted, _): &&(Emitted, u16)| Some(emitted.event) == event;
+        if let Some((emitted, _)) = self.emits.iter().find(is_emitted) {
+            return emitted.shown(value);
+        }
+        let inputs = self.inputs.iter().chain([&self.timers]).filter(|input| *input.topic == *topic);
+        let mut routes = inputs.flat_map(|input| {
+            let is_only = input.routes.len() == 1;
+            input.routes.iter().filter(move |route| event.map_or(is_only, |event| event == route.event))
+        });
+        routes.next().and_then(|route| route.route.reader().shown(value))
+    }
+
+    /// Whether any handler takes all of a partition in order, so that a lane has records of more than one key.
+    pub fn is_any_in_order(&self) -> bool {
+        self.handlers.iter().any(|handler| handler.in_order)
+    }
+
     /// The handler of a way.
     pub(crate) fn handler_of(&self, way: Way) -> usize {
         if way.route == Way::NONE { UNHANDLED } else { self.route(way).handler }
@@ -274,6 +296,11 @@ impl Service {
     /// A handler, or what stands for one.
     pub(crate) fn registered(&self, handler: usize) -> &Registered {
         self.handlers.get(handler).unwrap_or(&self.unhandled)
+    }
+
+    /// The name that the state of a handler stands under, or that of the runtime's own.
+    pub(crate) fn scope_name(&self, place: usize) -> &str {
+        own_name(place).unwrap_or_else(|| &self.registered(place).name)
     }
 
     /// The place of a handler; the empty name is that of none.

@@ -122,6 +122,6 @@ fn one_topic_has_one_place_among_the_outputs() {
         .build()
         .expect("a sound service");
     let topics: Vec<&str> = service.output_topics().map(|topic| &**topic).collect();
-    assert_eq!(topics, ["things", "raw", "shop.dead-letters", "shop.operations"]);
+    assert_eq!(topics, ["things", "raw", "shop.dead-letters", "shop.operations", "shop.journal"]);
     assert_eq!(service.emitted::<Sold>().map(|(_, topic)| topic), Some(0));
 }

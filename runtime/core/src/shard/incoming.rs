@@ -89,18 +89,6 @@ impl Incoming {
     }
 }
 
-impl Waiting {
-    /// A record that was taken; `None` for one that is nobody's concern.
-    pub(super) fn of(source: usize, incoming: Incoming, record: Record) -> Option<Self> {
-        let offset = record.offset;
-        Some(match incoming {
-            Incoming::Ignored => return None,
-            Incoming::Event(way) => Self { source, offset, way, record, command: None },
-            Incoming::Command(command, record, way) => Self { source, offset, way, record, command: Some(command) },
-        })
-    }
-}
-
 /// What a handler is to do with a record that came from `origin`, unless it has failed already.
 pub(super) fn step_of(env: &Env, way: Way, origin: &TopicPartition, record: &Record) -> Step {
     if way.route == Way::NONE {

@@ -16,10 +16,11 @@ use crate::parking::{Slot, Waits};
 use crate::planted::{Bug, is_planted};
 use crate::ports::Answer;
 use crate::service::Way;
-use crate::shard::incoming::{Waiting, step_of};
+use crate::shard::incoming::Waiting;
+use crate::shard::made::parked_unit;
 use crate::shard::{Shard, Trouble, UnderWay};
 use crate::timers::When;
-use crate::unit::{Finished, Home, Made, Settles, Step, Unit, fetch, run};
+use crate::unit::{Finished, Home, Settles, Step, Unit, run};
 
 /// What a lane waits for in which something has to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -295,22 +296,15 @@ impl Shard {
         let env = Rc::clone(&self.home.env);
         let source = &self.sources[waiting.source];
         let (partition, since) = (source.partition.clone(), source.since);
-        let origin = waiting.command.as_ref().map_or_else(|| partition.clone(), |command| command.target.origin());
-        let step = match &waiting.command {
-            Some(command) => Step::Command(command.clone()),
-            None if queue => Step::Queue,
-            None => step_of(&env, waiting.way, &origin, &waiting.record),
-        };
+        let is_command = waiting.command.is_some();
+        let step = if queue && !is_command { Step::Queue } else { waiting.step(&env, &partition) };
         let handler = env.service.handler_of(waiting.way);
         let is_handled = matches!(step, Step::Handle);
         let attempt = || Attempt::of(&partition.at(waiting.offset));
         if let Some(rest) = self.has_to_rest(handler, is_handled, attempt) {
             return Ok(Launched::Rests(rest, Back::Queued(Queued::Record(Box::new(waiting)))));
         }
-        let settles = Settles::Record { source: partition, offset: waiting.offset, since };
-        let made = Made { origin, settles, record: waiting.record, way: waiting.way };
-        let mut unit = Unit::new(self.home.clone(), made);
-        unit.own_id = waiting.command.and_then(|command| command.target.named());
+        let unit = waiting.into_unit(self.home.clone(), partition, since);
         self.poll_once(cx, gathered, Box::pin(async move { Ok(run(unit, step).await) }))
     }
 
@@ -374,13 +368,6 @@ pub(super) fn not_read(cause: Coded) -> Trouble {
 
 /// Reads a parked record and handles it.
 async fn parked(home: Home, lane: LaneId, slot: Slot) -> Result<Finished, Trouble> {
-    let parked = fetch(&home, &slot).await.map_err(not_read)?;
-    let (record, origin) = (parked.record(), parked.origin());
-    let way: Way = home.env.service.way_from(&origin.topic, &record.headers, &parked.handler);
-    let step = step_of(&home.env, way, &origin, &record);
-    let mut unit = Unit::new(home, Made { origin, settles: Settles::Parked(slot), record, way });
-    unit.own_id = parked.named();
-    let past = parked.past.filter(|_| !is_planted(Bug::PastForgotten));
-    (unit.past, unit.redriven, unit.parked_in) = (past, parked.redriven, Some(lane));
+    let (unit, step) = parked_unit(home, lane, slot).await.map_err(not_read)?;
     Ok(run(unit, step).await)
 }

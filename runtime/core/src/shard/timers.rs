@@ -10,11 +10,11 @@ use crate::lane::LaneId;
 use crate::planted::{Bug, is_planted};
 use crate::ports::Disposition;
 use crate::record::TopicPartition;
-use crate::shard::incoming::step_of;
 use crate::shard::lanes::{Back, Launched, Queued, not_read};
+use crate::shard::made::timer_unit;
 use crate::shard::{Shard, Trouble};
 use crate::timers::When;
-use crate::unit::{Finished, Home, Made, Outcome, Settles, Step, Unit, fetch_timer, next_timers, run};
+use crate::unit::{Finished, Home, Outcome, Step, Unit, next_timers, run};
 
 impl Shard {
     /// A timer has its turn in its lane.
@@ -78,20 +78,13 @@ impl Shard {
 
 /// Reads a timer that is due and handles its event; one that is not there any more was cancelled meanwhile.
 async fn timer(home: Home, source: TopicPartition, lane: LaneId, when: When, queue: bool) -> Result<Finished, Trouble> {
-    let found = fetch_timer(&home, when).await.map_err(not_read)?;
-    let Some(found) = found else {
+    let Some((mut unit, step)) = timer_unit(home.clone(), when).await.map_err(not_read)? else {
         let mut unit = Unit::of_runtime(home, source);
         unit.parked_in = Some(lane);
         unit.entered.push(Entered::Fired);
         return Ok(Finished { unit, outcome: Outcome::Whole(None, Disposition::Kept) });
     };
-    let (name, handler) = (found.name.clone(), found.handler.clone());
-    let record = found.into_record(when, when.position(&source).offset);
-    let way = home.env.service.way_from(&source.topic, &record.headers, &handler);
-    let step = if queue { Step::Queue } else { step_of(&home.env, way, &source, &record) };
-    let settles = Settles::Timer { when, name, handler };
-    let mut unit = Unit::new(home, Made { origin: source, settles, record, way });
     // It may have no handler any more: the lane is that of the one that it had.
     unit.parked_in = Some(lane);
-    Ok(run(unit, step).await)
+    Ok(run(unit, if queue { Step::Queue } else { step }).await)
 }

@@ -11,7 +11,9 @@ pub use cell::{Cell, Map};
 pub use key::{MapKey, Scope, ScopeKey, cell_suffix, map_suffix, state_key};
 pub(crate) use memory::{Memory, StateId};
 pub(crate) use ordered::Ordered;
-pub(crate) use runtime::{RUNTIME_NAME, TIMERS, TIMERS_NAME, entry_suffix, own_cell, own_key, own_name, runtime_id};
+pub(crate) use runtime::{
+    RUNTIME_NAME, TIMERS, TIMERS_NAME, entry_suffix, handlers_range, own_cell, own_key, own_name, runtime_id,
+};
 pub use runtime::{is_own, runtime_range};
 pub(crate) use value::encode_into;
 pub use value::{Unreadable, decode, encode, own};

@@ -1,5 +1,7 @@
 //! State of the runtime itself. It stands before that of all handlers, under the empty name, which no handler has.
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 
 use crate::ports::KeyRange;
@@ -41,6 +43,12 @@ pub(crate) fn runtime_id(key: Bytes) -> StateId {
 /// All state of the runtime.
 pub fn runtime_range() -> KeyRange {
     KeyRange::prefix(Scope::handler(RUNTIME_NAME).into_bytes())
+}
+
+/// All state but that: what handlers keep, and their timers.
+pub(crate) fn handlers_range() -> KeyRange {
+    let Bound::Excluded(first) = runtime_range().end else { unreachable!("there are names behind the empty one") };
+    KeyRange { start: Bound::Included(first), end: Bound::Unbounded }
 }
 
 /// An entry of one of the runtime's maps.

@@ -32,7 +32,7 @@ pub(crate) struct When {
 }
 
 impl When {
-    fn to_bytes(self) -> Vec<u8> {
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(WHEN_BYTES);
         self.due.as_millis().encode(&mut bytes);
         self.scheduled.as_millis().encode(&mut bytes);
@@ -40,7 +40,7 @@ impl When {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (due, rest) = bytes.split_at_checked(8)?;
         let (scheduled, id) = rest.split_at_checked(8)?;
         let time = |bytes| i64::decode(bytes).map(Timestamp::from_millis);

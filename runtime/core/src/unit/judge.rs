@@ -152,6 +152,19 @@ pub(super) fn judge_for_good(unit: &mut Unit, failure: Failure) -> End {
     End::GiveUp { then: unit.registered().policies.of(failure.class).then, failed: failed(unit, failure) }
 }
 
+/// What is kept of a failure of a unit that ran before, and whose fate is known.
+pub(super) fn failed_again(unit: &Unit, failure: Failure) -> Failed {
+    let fatal = match &failure {
+        Failure::Handler(error) => match error.class() {
+            Class::Fatal(cause) => Some(cause.clone()),
+            Class::Transient | Class::Permanent | Class::Unavailable(_) => None,
+        },
+        _ => None,
+    };
+    let failed = failed(unit, classified(unit, failure));
+    Failed { cause: fatal.unwrap_or(failed.cause), ..failed }
+}
+
 /// What is kept of a failure beside the record.
 fn failed(unit: &Unit, failure: Classified) -> Failed {
     let Classified { class, cause, said } = failure;

@@ -1,5 +1,7 @@
 //! The unit of work: one record through one handler, with everything it did, until it is done or given up.
 
+mod act;
+mod again;
 mod command;
 mod guarded;
 mod judge;
@@ -18,6 +20,7 @@ use crate::headers::Headers;
 use crate::id::{EventId, IdBase};
 use crate::inbox::Chore;
 use crate::internal::Command;
+use crate::journal::{self, Answered, Ending, Journal, Page, note_suffix};
 use crate::lane::LaneId;
 use crate::outputs::Outputs;
 use crate::parking::{Past, Redriven, Slot};
@@ -30,6 +33,7 @@ use crate::time::Timestamp;
 use crate::timers::{self, When};
 use crate::worker::Env;
 
+pub(crate) use again::{Again, Recorded, again};
 pub(crate) use command::{fetch, fetch_timer, kept, next_timers};
 pub(crate) use run::{open, run};
 
@@ -121,6 +125,13 @@ pub(crate) struct Unit {
     /// What changes in the books when the unit is whole.
     pub(crate) entered: Vec<Entered>,
     pub(crate) id_base: Option<IdBase>,
+    /// How it ended, once that is known, and what it was answered from outside in its last attempt: for the journal.
+    pub(crate) ended: Option<Ending>,
+    pub(crate) answers: Vec<Answered>,
+    /// What a call to the outside is answered in a replay; none in a live run.
+    pub(crate) recorded: Option<Recorded>,
+    /// The note of that which it left, and its number, where it commits by itself.
+    pub(crate) note: Option<(u64, Page)>,
     /// How many random numbers the attempt drew.
     pub(crate) draws: u64,
     /// How many timers it scheduled.
@@ -187,6 +198,10 @@ impl Unit {
             once: None,
             entered: Vec::new(),
             id_base: None,
+            ended: None,
+            answers: Vec::new(),
+            recorded: None,
+            note: None,
             draws: 0,
             timers: 0,
             fault: None,
@@ -241,6 +256,7 @@ impl Unit {
         self.draws = 0;
         self.timers = 0;
         self.fault = None;
+        self.answers.clear();
         self.forget();
     }
 
@@ -278,6 +294,33 @@ impl Unit {
             memory.write(&id, std::iter::once((suffix, value)).collect());
         }
         outputs.append(&mut self.outputs);
+    }
+
+    /// What the journal is told of it: nothing of a unit of the runtime's own.
+    pub(crate) fn told(&mut self) -> Option<journal::Unit<'_>> {
+        let ended = self.ended.take()?;
+        let answers = std::mem::take(&mut self.answers);
+        let cause = match &self.settles {
+            Settles::Record { source, offset, .. } => journal::About::Record(&source.topic, *offset),
+            Settles::Parked(slot) => journal::About::Parked(slot.lane.clone()),
+            Settles::Timer { when, .. } => journal::About::Timer(when.to_bytes()),
+            Settles::Nothing => return None,
+        };
+        Some(journal::Unit { cause, now: self.now, attempt: self.attempt, ended, answers })
+    }
+
+    /// Leaves a note for the journal, which commits with it.
+    pub(crate) fn leave_note(&mut self) {
+        let home = self.home.clone();
+        let mut books = home.books.borrow_mut();
+        if books.journal.is_stale() {
+            self.keep_own(Journal::last_suffix(), None);
+        }
+        let note = self.told().and_then(|unit| books.journal.single(unit));
+        if let Some((number, page)) = &note {
+            self.keep_own(note_suffix(*number), Some(page.to_bytes()));
+        }
+        self.note = note;
     }
 
     /// Writes or removes an entry of the runtime's own, once.

@@ -11,14 +11,16 @@ use crate::codec::CodecError;
 use crate::context::Context;
 use crate::failure::Then;
 use crate::handler::{Class, Failure, Route};
+use crate::journal::Ending;
 use crate::layer::{AttemptError, Layer, Next};
 use crate::parking::full;
 use crate::ports::{Answer, Change, Committing, Disposition, Done, Retrying, UnitEffects};
 use crate::retry::COMMIT_RETRY;
 use crate::state::{own_key, runtime_id};
+use crate::unit::act::Act;
 use crate::unit::guarded::{Ended, Guarded};
 use crate::unit::judge::{End, Verdict, judge, judge_for_good};
-use crate::unit::settle::{Act, conclude, has_room, is_copy, is_refused, settle, suppress};
+use crate::unit::settle::{conclude, has_room, is_copy, is_refused, settle, suppress};
 use crate::unit::{Finished, Kept, Outcome, Settles, Step, Unit};
 use crate::worker::Env;
 
@@ -55,10 +57,7 @@ async fn handle(unit: &mut Unit) -> Outcome {
             Ok(true) => return Box::pin(suppress(unit)).await,
             Err(cause) => return Outcome::Restart(refused(cause)),
         }
-        let learned = match unit.missing_schema() {
-            Some(id) => Box::pin(learn(unit, id)).await,
-            None => Ok(()),
-        };
+        let learned = learn_missing(unit).await;
         unit.begin();
         let answer = match learned {
             Ok(()) => attempt_and_commit(unit).await,
@@ -131,6 +130,14 @@ impl Unit {
     }
 }
 
+/// Waits for a schema that the record needs and its codec misses.
+pub(super) async fn learn_missing(unit: &Unit) -> Result<(), CodecError> {
+    match unit.missing_schema() {
+        Some(id) => Box::pin(learn(unit, id)).await,
+        None => Ok(()),
+    }
+}
+
 /// Has the codec learn a schema that its registry holds; without a registry, the codec itself says what is missing. Waiting for it
 /// is no attempt: the handler and its layers have no part in it, and no time of theirs runs.
 async fn learn(unit: &Unit, id: u32) -> Result<(), CodecError> {
@@ -148,6 +155,7 @@ async fn attempt_and_commit(unit: &mut Unit) -> Result<Answer, Failure> {
     }
     let Err(failure) = attempt_once(unit).await else {
         conclude(unit);
+        unit.ended = Some(Ending::Done);
         return Ok(commit(unit).await);
     };
     let transaction = unit.transaction.take();
@@ -182,6 +190,7 @@ pub(crate) async fn open(unit: &mut Unit) -> Result<(), Coded> {
 /// Commits the unit, where units commit by themselves.
 pub(super) async fn commit(unit: &mut Unit) -> Answer {
     let Some(transaction) = unit.transaction.take() else { return Answer::Committed };
+    unit.leave_note();
     let writes = std::mem::take(&mut unit.writes);
     let mut changes: Vec<Change> = writes
         .into_iter()
@@ -199,7 +208,7 @@ pub(super) async fn commit(unit: &mut Unit) -> Answer {
 }
 
 /// One attempt, with its time-out, its panics caught, and the faults of calls that cannot answer with an error.
-async fn attempt_once(unit: &mut Unit) -> Result<(), Failure> {
+pub(super) async fn attempt_once(unit: &mut Unit) -> Result<(), Failure> {
     let env = Rc::clone(&unit.home.env);
     let handler = unit.handler;
     let Some(value) = unit.record.value.clone() else {

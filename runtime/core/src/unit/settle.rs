@@ -13,60 +13,22 @@ use crate::guard::guard_suffix;
 use crate::headers;
 use crate::id::EventId;
 use crate::inbox::{Chore, Look, copies_entry};
-use crate::internal::{Became, Command, OPERATION, Operation, Order};
+use crate::internal::{Became, OPERATION, Operation, Order};
+use crate::journal::Ending;
 use crate::letters::{self, MOST_ROUNDS, Open, Round, letter_suffix};
 use crate::outputs::Address;
 use crate::parking::{Parked, Past, Redriven, Slot, Waits, lane_key};
 use crate::planted::{Bug, is_planted};
-use crate::ports::{Answer, Disposition};
+use crate::ports::Answer;
 use crate::retry::COMMIT_RETRY;
 use crate::service::source;
 use crate::state::runtime_id;
 use crate::time::Timestamp;
+use crate::unit::act::Act;
 use crate::unit::command::{any_holds, obey};
 use crate::unit::judge::Failed;
 use crate::unit::run::{commit, open, refused};
 use crate::unit::{Kept, Outcome, Settles, Unit};
-
-/// What is to be done with a record.
-pub(super) enum Act {
-    /// It is parked behind others of its lane.
-    Queue,
-    /// It is parked until then.
-    Park { until: Timestamp, failed: Failed },
-    /// It becomes a dead letter.
-    Letter { then: Then, failed: Failed },
-    /// It is parked for an operator, without a letter, which cannot be written.
-    Hold { failed: Failed },
-    /// It is redriven, and its letter is open no more.
-    Refuse,
-    /// An operator's command is done.
-    Command(Box<Command>),
-    /// The shard's mark is written, or removed.
-    Mark(Option<Bytes>),
-    /// It is a copy of an event that had its effects: it has none.
-    Copy,
-    /// Something of the inbox is written, or removed.
-    Chore(Chore),
-}
-
-impl Act {
-    /// What is told of a unit that ended so.
-    fn told(&self) -> (Option<Coded>, Disposition) {
-        match self {
-            Self::Queue => (None, Disposition::Queued),
-            Self::Park { failed, .. } => (Some(failed.cause.clone()), Disposition::Parked),
-            Self::Letter { then: Then::Hold, failed } | Self::Hold { failed } => {
-                (Some(failed.cause.clone()), Disposition::Held)
-            }
-            Self::Letter { failed, .. } => (Some(failed.cause.clone()), Disposition::DeadLettered),
-            Self::Refuse | Self::Command(_) => (None, Disposition::Commanded),
-            Self::Mark(_) => (None, Disposition::Marked),
-            Self::Copy => (None, Disposition::Copy),
-            Self::Chore(_) => (None, Disposition::Kept),
-        }
-    }
-}
 
 /// A copy has no effects, and is counted: one of the shard at a time.
 pub(super) async fn suppress(unit: &mut Unit) -> Outcome {
@@ -85,7 +47,10 @@ pub(super) async fn settle(unit: &mut Unit, act: &Act) -> Outcome {
         let answer = match open(unit).await {
             Err(cause) => refused(cause),
             Ok(()) => match enact(unit, act).await {
-                Ok(()) => commit(unit).await,
+                Ok(()) => {
+                    unit.ended = act.ended();
+                    commit(unit).await
+                }
                 Err(Trouble::Ground(cause)) => refused(cause),
                 Err(Trouble::NotTaken(cause)) => Answer::Refused(cause),
             },
@@ -302,8 +267,15 @@ impl Unit {
         self.outputs.clear();
         self.kept.clear();
         self.entered.clear();
+        self.ended = Some(Ending::Copy);
         self.leave();
         self.count_copy();
+    }
+
+    /// The unit had effects when it ran before, and fails now: it has none.
+    pub(super) fn goes_without_effects(&mut self) {
+        self.forget();
+        self.leave();
     }
 
     /// The unit's record is a copy. No other of the shard is counted until it is known what became of this one.

@@ -112,13 +112,14 @@ impl Worker {
             return false;
         }
         let fresh = self.env.outputs();
-        let outputs = std::mem::replace(&mut self.gathered.outputs, fresh);
+        let mut outputs = std::mem::replace(&mut self.gathered.outputs, fresh);
         if strikes(Bug::OutputsBeforeCommit) {
             self.committer.begin(Arc::new(CommitBatch { shards: Vec::new(), outputs, units: 0 }));
             return true;
         }
         let units = self.gathered.take_units();
-        let shards = self.shards.values_mut().filter(|shard| shard.is_dirty()).map(Shard::freeze).collect();
+        let dirty = self.shards.values_mut().filter(|shard| shard.is_dirty());
+        let shards = dirty.map(|shard| shard.freeze(&mut outputs)).collect();
         self.committer.since = None;
         self.committer.attempt = 0;
         self.env.renew_time();

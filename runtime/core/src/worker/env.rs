@@ -164,6 +164,11 @@ impl Env {
         Rc::clone(text)
     }
 
+    /// The next units see this time: that of a run before.
+    pub(crate) fn see_time(&self, at: Timestamp) {
+        self.time.set(Some(at));
+    }
+
     /// The next unit that asks for the time sees a new one.
     pub(crate) fn renew_time(&self) {
         self.time.set(None);

@@ -37,6 +37,7 @@ const CHECKS: &[Check] = checks![
     "a range of state is cut by its bounds and its limit" => ranges,
     "a commit of progress alone is good" => progress_alone,
     "units that a fold does not know stay" => fold_keeps,
+    "what goes with a fold is there with it, and of one that is fenced nothing" => fold_brings,
     "a large commit is applied" => large,
     "a record that is done, or an event that is known, is not done again" => done_once,
     "the next owner goes on from what was committed" => next_owner,
@@ -265,6 +266,35 @@ async fn fold_keeps(scene: &mut Scene<'_>) {
     let batch = CommitBatch { shards: vec![part], outputs: Outputs::default(), units: 0 };
     assert_eq!(commits.fold(Arc::new(batch)).await, Answer::Committed);
     assert_eq!(scene.peer(0).load(&place).await, Some(Progress::starting_at(7)));
+}
+
+/// Changes of state and outputs are of the fold's own commit.
+async fn fold_brings(scene: &mut Scene<'_>) {
+    let (place, out) = owning(scene).await;
+    let Committing::Unit(commits) = scene.peer(0).commits.clone() else { return };
+    assert_eq!(scene.peer(0).commit(Did::record(&place, 0).set("note", Some("0"))).await, Answer::Committed);
+    let generation = scene.peer(0).generation(0);
+    let change = |key: &str, value: Option<&str>| Change {
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        value: value.map(|value| Bytes::copy_from_slice(value.as_bytes())),
+    };
+    let batch = |generation, said: &str| {
+        let changes = vec![change("note", None), change("last", Some(said))];
+        let part = |shard| ShardCommit {
+            shard,
+            generation,
+            changes: if shard == 0 { changes.clone() } else { vec![change("other", Some(said))] },
+            progress: vec![(TopicPartition::new(Arc::clone(&place.topic), shard), Progress::starting_at(1))],
+        };
+        Arc::new(CommitBatch { shards: vec![part(0), part(1)], outputs: records_for(texts(&out, &[said])), units: 1 })
+    };
+    scene.peer(0).load(&TopicPartition::new(Arc::clone(&place.topic), 1)).await;
+    assert!(matches!(commits.fold(batch(Generation(0), "never")).await, Answer::Fenced(_)));
+    assert_eq!(commits.fold(batch(generation, "once")).await, Answer::Committed);
+    assert_eq!(scene.peer(0).get(0, "note").await, None);
+    assert_eq!(scene.peer(0).get(0, "last").await.as_deref(), Some("once"));
+    assert_eq!(scene.peer(0).get(1, "other").await.as_deref(), Some("once"));
+    assert_eq!(emitted(scene, 1).await, ["once"]);
 }
 
 async fn large(scene: &mut Scene<'_>) {

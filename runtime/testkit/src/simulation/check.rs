@@ -48,6 +48,7 @@ pub(crate) fn check(run: &Run) -> Vec<Violation> {
     attempts::check(run, &mut findings);
     commits::check(run, &mut findings);
     ends::check(run, &mut findings);
+    run.replays.iter().for_each(|what| findings.add("I8", format!("in a replay, {what}")));
     findings.0
 }
 

@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_core::headers::{self, Headers};
-use tidemill_core::ports::{Broker, Entry as StateEntry};
+use tidemill_core::internal;
+use tidemill_core::ports::{Entry as StateEntry, NoObserver};
 use tidemill_core::record::Record;
 use tidemill_core::service::Service;
+use tidemill_embedded::Embedded;
 
 use super::Setup;
 use super::chaos::Chaos;
 use super::ledger::Entry;
+use crate::fakes::{block_on, ports};
 use crate::reading;
+use crate::replayed::{Failures, replay};
 
 /// A record as it stands in its topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +74,8 @@ pub struct Run {
     pub topics: BTreeMap<Arc<str>, Vec<Vec<Stored>>>,
     /// The committed state of each service, by shard.
     pub states: BTreeMap<Arc<str>, Vec<Vec<StateEntry>>>,
+    /// What is not as it was when everything that the journals tell of runs again, in words. Nothing is known of a run that did not settle.
+    pub replays: Vec<String>,
     /// What the watched values were in the end.
     pub watched: Vec<(String, String)>,
     /// Virtual time from the beginning to the end.
@@ -83,41 +89,61 @@ impl Run {
         setup: &Setup,
         services: &[Service],
         chaos: &Chaos,
-        broker: &dyn Broker,
+        broker: &Arc<Embedded>,
         (simulated, settled): (Duration, bool),
     ) -> Self {
+        // In this order: handlers that run again may change what is watched.
+        let (watched, ledger) =
+            (setup.watches.iter().map(|(name, watch)| (name.clone(), watch())).collect(), chaos.ledger.take());
+        let replays = if settled { replays(setup, chaos, broker) } else { Vec::new() };
         let mut topics = BTreeMap::new();
         for topic in services.iter().flat_map(|service| service.input_topics().chain(service.output_topics())) {
             topics.entry(Arc::clone(topic)).or_insert_with(|| {
-                let partitions = reading::records(broker, topic);
+                let partitions = reading::records(&**broker, topic);
                 partitions.iter().map(|records| records.iter().map(stored).collect()).collect()
             });
         }
         let states = services.iter().map(|service| {
-            let shards = (0..setup.partitions).map(|shard| reading::state(broker, service.name(), shard));
+            let shards = (0..setup.partitions).map(|shard| reading::state(&**broker, service.name(), shard));
             (Arc::clone(service.name()), shards.collect())
         });
         Self {
             states: states.collect(),
             services: services.iter().map(known).collect(),
             topics,
-            watched: setup.watches.iter().map(|(name, watch)| (name.clone(), watch())).collect(),
-            ledger: chaos.ledger.take(),
+            replays,
+            watched,
+            ledger,
             simulated,
             settled,
         }
     }
 }
 
+/// Runs again what the services did.
+fn replays(setup: &Setup, chaos: &Chaos, broker: &Arc<Embedded>) -> Vec<String> {
+    let mut differences = Vec::new();
+    for part in &setup.parts {
+        let service = Arc::new(part.newest());
+        let name = Arc::clone(service.name());
+        let ports = ports(&chaos.clock, 0, Arc::new(NoObserver));
+        match block_on(&chaos.clock, replay(service, broker.clone(), ports, Failures::Injected)) {
+            Ok(replayed) => differences.extend(replayed.differences.iter().map(|what| format!("{name}: {what}"))),
+            Err(cause) => differences.push(format!("{name} cannot be replayed: {cause}")),
+        }
+    }
+    differences
+}
+
 fn known(service: &Service) -> Known {
     let limits = service.limits();
-    let [letters, commands, operations] = service.own_topics().map(|(topic, _)| Arc::clone(topic));
+    let own = |name: fn(&str) -> String| Arc::from(name(service.name()));
     Known {
         name: Arc::clone(service.name()),
         inputs: service.input_topics().cloned().collect(),
-        letters,
-        commands,
-        operations,
+        letters: own(internal::dead_letters),
+        commands: own(internal::internal),
+        operations: own(internal::operations),
         in_flight: limits.in_flight,
         undone: limits.undone,
     }

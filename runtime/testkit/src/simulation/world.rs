@@ -187,7 +187,7 @@ impl<'s> World<'s> {
         let settled = self.until_settled();
         let stopped = settled && self.stop_all();
         let ended = (self.clock.passed(), settled && stopped);
-        Run::gather(self.setup, &self.services, &self.chaos, &*self.broker, ended)
+        Run::gather(self.setup, &self.services, &self.chaos, &self.broker, ended)
     }
 
     fn until_settled(&mut self) -> bool {

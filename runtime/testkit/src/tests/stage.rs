@@ -24,7 +24,8 @@ use tidemill_core::timers;
 use tidemill_core::worker::{Left, Ports};
 
 use super::work::{COUNT, HISTORY, Note, Other, Outcome, Ring, Task, Work};
-use crate::fakes::{Executor, Recorder, Scripted, Shape, Switch, VirtualClock, ports, work};
+use crate::fakes::{Executor, Recorder, Scripted, Shape, Switch, VirtualClock, block_on, ports, work};
+use crate::replayed::{Failures, replay};
 
 /// The service's name, and its group's.
 pub(crate) const GROUP: &str = "work";
@@ -189,6 +190,15 @@ impl Stage {
         executor.run_to_end(worker).expect("nothing stalls");
         assert_eq!(executor.result(worker), Some(&Ok(Left::default())));
         self.audit();
+    }
+
+    /// Runs everything again that was done, and finds that nothing is otherwise.
+    pub(crate) fn replay(&self) {
+        let (service, broker) = (Arc::clone(&self.service), Arc::new(self.broker.clone()));
+        let ports = ports(&self.clock, 0, self.recorder.clone());
+        let replayed =
+            block_on(&self.clock, replay(service, broker, ports, Failures::Injected)).expect("it can be replayed");
+        assert_eq!(replayed.differences, Vec::<String>::new());
     }
 
     pub(crate) fn notes(&self) -> MutexGuard<'_, Vec<Note>> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tidemill_core::journal::is_own;
 use tidemill_core::state::ScopeKey;
 
 use super::parked::{is_known, is_parked, open_letter};
@@ -61,7 +62,11 @@ fn compare_states(undisturbed: &Run, run: &Run, findings: &mut Findings) {
         for key in all {
             let (wanted, found) = (wanted.get(key), found.get(key));
             // Of a letter, that it is open counts, and not since when; what is parked, and what is known of events, shows elsewhere.
-            if is_parked(key) || is_known(key) || open_letter(key).is_some() && wanted.is_some() == found.is_some() {
+            if is_parked(key)
+                || is_known(key)
+                || is_own(key)
+                || open_letter(key).is_some() && wanted.is_some() == found.is_some()
+            {
                 continue;
             }
             if wanted != found {
