@@ -18,6 +18,7 @@ mod process;
 mod redrive;
 mod refusals;
 mod registry;
+mod replay;
 mod shop;
 mod storefront;
 mod timers;

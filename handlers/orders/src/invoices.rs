@@ -1,5 +1,6 @@
 //! Gathers the lines of an invoice until it is closed.
 
+use clap::ValueEnum;
 use ingest::{InvoiceClosed, Kind, OrderLineRecorded};
 use serde::{Deserialize, Serialize};
 use tidemill::prelude::*;
@@ -8,8 +9,31 @@ use tidemill::time::Timestamp;
 use crate::{OrderAdjusted, OrderCancelled, OrderItem, OrderPlaced};
 
 /// Owns the lines of open invoices and the outcome of closed ones, by invoice.
-#[derive(Debug, Clone, Copy)]
-pub struct Invoices;
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Invoices {
+    /// What is wrong with this build, if anything is.
+    pub bug: Option<Bug>,
+}
+
+/// A bug that can be built in, for a replay to find (docs/REPLAY.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Bug {
+    /// Each item is cut to what can be paid in cash, and not the whole order.
+    WrongRounding,
+}
+
+/// The smallest coin that is left, in thousandths of a pound.
+const FIVE_PENCE: i64 = 50;
+
+impl Invoices {
+    fn total_milli(self, items: &[OrderItem]) -> i64 {
+        let amounts = items.iter().map(OrderItem::amount_milli);
+        match self.bug {
+            None => amounts.sum(),
+            Some(Bug::WrongRounding) => amounts.map(|amount| amount / FIVE_PENCE * FIVE_PENCE).sum(),
+        }
+    }
+}
 
 /// The lines of an open invoice, by their number in the input.
 const LINES: Map<i64, Line> = Map::named("lines");
@@ -63,7 +87,7 @@ impl Handler<InvoiceClosed> for Invoices {
         let kind = Kind::of(&closed.invoice);
         let (numbers, items): (Vec<i64>, Vec<OrderItem>) =
             lines.into_iter().map(|(number, line)| (number, line.item)).unzip();
-        let total_milli = items.iter().map(OrderItem::amount_milli).sum();
+        let total_milli = self.total_milli(&items);
         let count = i64::try_from(items.len())?;
         cx.set(OUTCOME, Outcome { kind, lines: count, total_milli });
         for number in numbers {

@@ -10,7 +10,7 @@ use ingest::{InvoiceClosed, LineRejected, OrderLineRecorded};
 use tidemill::service::{Service, ServiceBuilder};
 
 pub use events::{Invoice, OrderAdjusted, OrderCancelled, OrderItem, OrderPlaced};
-pub use invoices::{Invoices, OUTCOME, Outcome};
+pub use invoices::{Bug, Invoices, OUTCOME, Outcome};
 pub use rejections::{REJECTED, Rejections};
 pub use requests::{OrderRequested, RequestedLine};
 
@@ -23,8 +23,13 @@ pub const REJECTIONS: &str = "rejections";
 
 /// The service.
 pub fn service() -> ServiceBuilder {
+    service_with(None)
+}
+
+/// The service with a bug, if that is wanted.
+pub fn service_with(bug: Option<Bug>) -> ServiceBuilder {
     Service::builder(NAME)
-        .handler(INVOICES, Invoices, |handler| handler.on::<OrderLineRecorded>().on::<InvoiceClosed>())
+        .handler(INVOICES, Invoices { bug }, |handler| handler.on::<OrderLineRecorded>().on::<InvoiceClosed>())
         .on::<LineRejected>(REJECTIONS, Rejections)
         .emits::<OrderPlaced>()
         .emits::<OrderCancelled>()

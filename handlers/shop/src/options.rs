@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use ingest::Input;
+use orders::Bug;
 use tidemill::code::{Coded, Exit};
-use tidemill::command::{Beside, DeadLetters, Inbox, Options, Output, Parked, RunOptions, Sagas, Timers};
+use tidemill::command::{Beside, DeadLetters, Inbox, Options, Output, Parked, Replay, RunOptions, Sagas, Timers};
 
 use crate::{demo, feed, report, services};
 
@@ -55,6 +56,8 @@ enum Command {
     /// Events that had their effects, so that copies of them have none: look one up.
     #[command(subcommand)]
     Inbox(Inbox),
+    /// Do again what the services did, with this build: nothing leaves, and what they emit can be compared with what they emitted then.
+    Replay(Box<Again>),
     #[command(flatten)]
     Beside(Beside),
 }
@@ -110,7 +113,16 @@ pub(crate) struct Report {
     pub(crate) common: Options,
 }
 
-/// What goes wrong in the shop, by seeds: the same seed has the same go wrong.
+/// Options of `replay`.
+#[derive(Debug, Args)]
+pub(crate) struct Again {
+    #[command(flatten)]
+    luck: Luck,
+    #[command(flatten)]
+    replay: Replay,
+}
+
+/// What goes wrong in the shop: the same seed has the same go wrong.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Luck {
     /// Has the bank of `payments` fail where this seed says so, adds bytes that are no events, and reports both.
@@ -119,11 +131,14 @@ pub(crate) struct Luck {
     /// Has carriers refuse orders where this seed says so.
     #[arg(long, value_name = "SEED", default_value_t = shipping::SEED)]
     pub(crate) carriers: u64,
+    /// Builds a bug into `orders`, for a replay to find.
+    #[arg(long, value_enum, value_name = "BUG")]
+    pub(crate) bug: Option<Bug>,
 }
 
 impl Default for Luck {
     fn default() -> Self {
-        Self { faults: None, carriers: shipping::SEED }
+        Self { faults: None, carriers: shipping::SEED, bug: None }
     }
 }
 
@@ -186,6 +201,7 @@ pub(crate) async fn work(shop: Shop) -> Result<Exit, Coded> {
         Some(Command::Sagas(command)) => command.carry_out(services::all(Luck::default())).await,
         Some(Command::Timers(command)) => command.carry_out(services::all(Luck::default())).await,
         Some(Command::Inbox(command)) => command.carry_out(services::all(Luck::default())).await,
+        Some(Command::Replay(again)) => again.replay.carry_out(services::all(again.luck)).await,
         Some(Command::Beside(command)) => command.carry_out().await,
     }
 }

@@ -8,7 +8,7 @@ use crate::options::Luck;
 /// All services, in the order in which the events flow.
 pub(crate) fn all(luck: Luck) -> Vec<ServiceBuilder> {
     vec![
-        orders::service(),
+        orders::service_with(luck.bug),
         inventory::service(),
         sales::service(),
         payments::service(luck.faults),

@@ -119,20 +119,11 @@ impl<E: Event + Typed + Serialize + DeserializeOwned> Codec<E> for Avro<E> {
     }
 
     fn decode(&self, value: &Bytes) -> Result<E, CodecError> {
-        let (version, fields) = match value.first() {
-            Some(&framing::MARKER) => self.registered_version_of(value)?,
-            _ => self.plan.version_of(value)?,
-        };
-        let mut config = DeserializerConfig::new(&version.schema);
-        // Every item of a list takes a byte at least, so a count beyond the input's length is a lie.
-        config.max_seq_size = fields.len();
-        let mut state = DeserializerState::with_config(SliceRead::new(fields), config);
-        let event =
-            E::deserialize(state.deserializer()).map_err(|error| self.plan.error(version, "cannot be read", &error))?;
-        match state.into_reader().fill_buf() {
-            Ok([]) => Ok(event),
-            _ => Err(self.plan.error(version, "cannot be read", &"bytes follow its last field")),
-        }
+        self.read(value)
+    }
+
+    fn shown(&self, value: &Bytes) -> Option<serde_json::Value> {
+        self.read(value).ok()
     }
 
     fn schema(&self) -> Option<&str> {
@@ -159,6 +150,24 @@ impl<E: Event + Typed + Serialize + DeserializeOwned> Codec<E> for Avro<E> {
 }
 
 impl<E> Avro<E> {
+    /// Reads a value as an event, or as whatever else has its fields.
+    fn read<T: DeserializeOwned>(&self, value: &Bytes) -> Result<T, CodecError> {
+        let (version, fields) = match value.first() {
+            Some(&framing::MARKER) => self.registered_version_of(value)?,
+            _ => self.plan.version_of(value)?,
+        };
+        let mut config = DeserializerConfig::new(&version.schema);
+        // Every item of a list takes a byte at least, so a count beyond the input's length is a lie.
+        config.max_seq_size = fields.len();
+        let mut state = DeserializerState::with_config(SliceRead::new(fields), config);
+        let read =
+            T::deserialize(state.deserializer()).map_err(|error| self.plan.error(version, "cannot be read", &error))?;
+        match state.into_reader().fill_buf() {
+            Ok([]) => Ok(read),
+            _ => Err(self.plan.error(version, "cannot be read", &"bytes follow its last field")),
+        }
+    }
+
     /// The registered schema that a framed value was written in, and the value without its head.
     fn registered_version_of<'v>(&self, value: &'v [u8]) -> Result<(&Version, &'v [u8]), CodecError> {
         let fail = |what: String| Err(CodecError(format!("{}: {what}", self.plan.event)));

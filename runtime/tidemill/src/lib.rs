@@ -9,6 +9,8 @@ pub mod config;
 pub mod host;
 pub mod prelude;
 pub mod query;
+pub mod replay;
+mod said;
 pub mod telemetry;
 
 pub use tidemill_core::{
@@ -19,7 +21,7 @@ pub use tidemill_embedded::{Local, Transaction};
 pub use tidemill_postgres as postgres;
 pub use tidemill_schema as schema;
 
-pub use command::main;
+pub use command::{main, main_with};
 
 /// What the derives name, so that they work inside this crate's tests too.
 #[cfg(test)]
@@ -69,3 +71,8 @@ struct OutboxPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/TESTING.md")]
 struct Testing;
+
+/// The examples of the page on replays, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/REPLAY.md")]
+struct ReplayPage;

@@ -1,5 +1,7 @@
 //! Logs: on standard error, text on a terminal and JSON elsewhere.
 
+mod capture;
+
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,22 +10,34 @@ use tidemill_core::code::Coded;
 use tidemill_core::ports::{Committed, Disposition, Observer, Retrying, UnitEnded};
 use tidemill_core::record::TopicPartition;
 use tidemill_core::relay::Relayed;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::config::Configuration;
+
+pub(crate) use capture::{capture, captured};
 
 /// Starts logging as configured. In a program that logs already, nothing changes.
 pub fn start(configuration: &Configuration) {
     let terminal = std::io::stderr().is_terminal();
     // Every part was checked to be a level or a target with its level, so the lossy reading loses nothing.
     let levels = EnvFilter::builder().parse_lossy(configuration.text("log.level"));
-    let logs = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(levels).with_ansi(terminal);
     let text = match configuration.text("log.format") {
         "text" => true,
         "json" => false,
         _ => terminal,
     };
-    let started = if text { logs.with_target(false).try_init() } else { logs.json().flatten_event(true).try_init() };
+    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(terminal);
+    let layer: Box<dyn Layer<_> + Send + Sync> =
+        if text { Box::new(layer.with_target(false)) } else { Box::new(layer.json().flatten_event(true)) };
+    let unless_captured = dynamic_filter_fn(|_, _| !capture::is_on());
+    let started = tracing_subscriber::registry()
+        .with(levels)
+        .with(layer.with_filter(unless_captured))
+        .with(capture::Captures)
+        .try_init();
     // Only a subscriber that the program has set up itself makes this fail, and then that one stays.
     drop(started);
 }

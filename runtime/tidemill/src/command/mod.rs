@@ -12,9 +12,11 @@ mod operator;
 mod outbox;
 mod pause;
 mod relay;
+mod replay;
 mod reset;
 mod service;
 mod settings;
+mod site;
 mod table;
 mod topics;
 
@@ -32,7 +34,8 @@ pub use operate::{DeadLetters, Inbox, Parked, Sagas, Timers};
 pub use operator::main as operator;
 pub use outbox::Outbox;
 pub use relay::Relay;
-pub use service::main;
+pub use replay::Replay;
+pub use service::{main, main_with};
 pub use settings::Config;
 pub use topics::Topics;
 
@@ -118,6 +121,11 @@ pub fn print(data: impl Display) -> Result<(), Coded> {
         }
         _ => Ok(()),
     }
+}
+
+/// Prints data as one line of JSON on standard output.
+pub(crate) fn print_line(data: &impl serde::Serialize) -> Result<(), Coded> {
+    print(serde_json::to_string(data).expect("what is printed has text keys and no failing parts"))
 }
 
 /// Prints data as JSON on standard output.

@@ -15,6 +15,7 @@ use futures_util::future::{Either, select};
 use serde::Serialize;
 use tidemill_core::code::{Code, Coded, Exit};
 use tidemill_core::inbox;
+use tidemill_core::journal;
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{
     Answer, Change, CommitBatch, Committing, Entry, Generation, KeyRange, LogEvent, Member, ShardCommit, Start,
@@ -126,7 +127,7 @@ async fn plan(host: &Host, service: &Service, to: Start) -> Result<Vec<Line>, Co
     for lag in host.broker().lag(service.name(), &inputs).await? {
         let (oldest, end) = topics.offsets(&lag.partition).await?;
         // Commands are done, or not wanted any more: they are not about the records that are done again.
-        let is_own = service.own_topics().iter().any(|(own, _)| **own == lag.partition.topic);
+        let is_own = service.own_topics().any(|(own, _)| *own == lag.partition.topic);
         let to = match to {
             _ if is_own => end,
             Start::Earliest => oldest,
@@ -162,7 +163,7 @@ async fn entries(host: &Host, service: &Service) -> Result<usize, Coded> {
 /// of events goes in any case: they are to have their effects again.
 fn is_kept(key: &[u8]) -> bool {
     let is_handlers = |key| ScopeKey::parse(key).is_none_or(|place| !place.handler.is_empty() || place.entry.is_some());
-    is_handlers(key) && !inbox::is_known(key)
+    is_handlers(key) && !inbox::is_known(key) && !journal::is_own(key)
 }
 
 async fn refuse_active(host: &Host, service: &Service) -> Result<(), Coded> {

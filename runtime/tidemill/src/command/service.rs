@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use tidemill_core::code::{Coded, Exit};
 use tidemill_core::service::ServiceBuilder;
 
 use crate::command::reset::Wanted;
 use crate::command::{
-    Beside, Config, DeadLetters, Inbox, Options, Output, Parked, RunOptions, Sagas, Timers, Topics, describe, execute,
-    lag, pause, reset,
+    Beside, Config, DeadLetters, Inbox, Options, Output, Parked, Replay, RunOptions, Sagas, Timers, Topics, describe,
+    execute, lag, pause, reset,
 };
 use crate::config::Configuration;
 use crate::host::{Host, Until};
@@ -18,10 +18,16 @@ use crate::host::{Host, Until};
 /// Runs the service and operates it.
 #[derive(Parser)]
 #[command(disable_help_subcommand = true)]
-struct Program {
+struct Program<T: Args> {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    own: T,
 }
+
+/// No options of one's own.
+#[derive(Args)]
+struct Nothing {}
 
 #[derive(Subcommand)]
 enum Command {
@@ -83,6 +89,8 @@ enum Command {
     /// Events that had their effects, so that copies of them have none: look one up.
     #[command(subcommand)]
     Inbox(Inbox),
+    /// Do again what the service did, with this build: nothing leaves, and what it emits can be compared with what it emitted then.
+    Replay(Replay),
     #[command(flatten)]
     Beside(Beside),
     /// Show how many records the service has still to do.
@@ -95,9 +103,15 @@ enum Command {
 }
 
 /// The `main` of a service's program: `run`, `describe`, `config show`, `topics create`, `topics check`,
-/// `lag`, `pause`, `resume`, `reset`, `dead-letters`, `parked`, `sagas`, `timers`, `inbox`, `database`, `outbox` and `relay`.
+/// `lag`, `pause`, `resume`, `reset`, `dead-letters`, `parked`, `sagas`, `timers`, `inbox`, `replay`, `database`, `outbox` and `relay`.
 pub fn main(service: ServiceBuilder) -> ExitCode {
-    execute(|program: Program| carry_out(program.command, service))
+    main_with(|_: Nothing| service)
+}
+
+/// As [`main`], for a service that depends on options of its own. Declare them with `#[arg(global = true)]`, so that they can stand behind any
+/// command.
+pub fn main_with<T: Args>(service: impl FnOnce(T) -> ServiceBuilder) -> ExitCode {
+    execute(|program: Program<T>| carry_out(program.command, service(program.own)))
 }
 
 async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Coded> {
@@ -127,6 +141,7 @@ async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Co
         Command::Sagas(command) => command.carry_out(vec![service]).await,
         Command::Timers(command) => command.carry_out(vec![service]).await,
         Command::Inbox(command) => command.carry_out(vec![service]).await,
+        Command::Replay(command) => command.carry_out(vec![service]).await,
         Command::Beside(command) => command.carry_out().await,
         Command::Lag { output, options } => {
             lag::show(&existing(Configuration::load(&options)?, service)?, output).await

@@ -243,6 +243,12 @@ impl Configuration {
         Some(headers).filter(|_| setting.origin != Origin::Default)
     }
 
+    /// Whether services keep a journal, if that is configured.
+    pub fn journal(&self) -> Option<bool> {
+        let setting = &self.settings["journal"];
+        Some(setting.text.trim() == "on").filter(|_| setting.origin != Origin::Default)
+    }
+
     /// Where a service begins, if that is configured.
     pub fn start(&self, service: &str) -> Option<Start> {
         let setting = self.of(service, "start");

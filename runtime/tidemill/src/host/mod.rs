@@ -30,6 +30,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::Configuration;
 use crate::telemetry;
 use fan::Fan;
+pub(crate) use machine::Stopwatch;
 use machine::{Threads, WallClock};
 use state::State;
 use watchdog::{Act, Watchdog, Watched};
@@ -120,6 +121,7 @@ impl Host {
         let service = service.limits(limits).change_failures(|handler, policies| {
             configuration.change_failures(&name, handler, policies);
         });
+        let service = configuration.journal().into_iter().fold(service, ServiceBuilder::journal);
         let service = configuration.letter_headers().into_iter().fold(service, ServiceBuilder::letter_headers);
         let service = start.into_iter().fold(service, ServiceBuilder::start).build()?;
         if self.services.iter().any(|known| known.name() == service.name()) {
@@ -197,6 +199,11 @@ impl Host {
     /// The machine's clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// Threads for work that blocks.
+    pub(crate) fn blocking(&self) -> &Arc<dyn Blocking> {
+        &self.blocking
     }
 
     /// The services, in the order in which they were added.
@@ -334,8 +341,13 @@ impl Host {
     }
 }
 
+/// Chance that nobody can tell beforehand.
+pub(crate) fn chance() -> impl Random {
+    machine::SplitMix::seeded()
+}
+
 /// A loop for timers and connections, on the caller's thread.
-fn event_loop() -> Runtime {
+pub(crate) fn event_loop() -> Runtime {
     let event_loop = Builder::new_current_thread().enable_all().build();
     event_loop.expect("a process that could start can make one more event queue")
 }

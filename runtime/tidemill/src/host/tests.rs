@@ -278,8 +278,8 @@ fn a_missing_topic_names_the_command_that_creates_it() {
         let error = host.start().await.err().expect("nobody created them");
         assert_eq!(error.code, Code::TOPIC_MISSING);
         assert!(error.message.contains(&format!("player topics create --broker {address}")), "{error}");
-        // What it reads, what it writes, and its own: dead letters, commands, operations.
-        assert_eq!(host.create_topics(host.topics()).await.expect("a new log").len(), 5);
+        // What it reads, what it writes, and its own: dead letters, commands, operations, the journal.
+        assert_eq!(host.create_topics(host.topics()).await.expect("a new log").len(), 6);
         assert_eq!(host.create_topics(host.topics()).await.expect("they are there").len(), 0);
         serve(&host, keys("key", 10), 0).await;
         assert_eq!(host.run(Until::Drained).await, Ok(Exit::Done));

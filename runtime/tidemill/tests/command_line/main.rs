@@ -229,7 +229,7 @@ fn topics(folder: &Path) {
     let create = ["topics", "create", LOG[0], LOG[1], "--partitions", "2"];
     let planned = json_of(folder, &[&create[..], &["--dry-run"]].concat());
     let lines = |state: &str| {
-        let own = [("ear.dead-letters", 2), ("ear.internal", 2), ("ear.operations", 1)];
+        let own = [("ear.dead-letters", 2), ("ear.internal", 2), ("ear.journal", 2), ("ear.operations", 1)];
         let all = own.into_iter().chain([("heard", 2), ("said", 2)]);
         let line = |(topic, partitions)| json!({"topic": topic, "partitions": partitions, "state": state});
         Value::from(all.map(line).collect::<Vec<_>>())

@@ -15,8 +15,8 @@ use tidemill_core::parking::Parked;
 use tidemill_core::time::Timestamp;
 
 use super::closings::{Closings, State};
-use super::site::Site;
 use super::{book, lot};
+use crate::command::site::Site;
 use crate::command::{Output, print, print_json, report, table};
 use crate::config::duration;
 use crate::host::Host;

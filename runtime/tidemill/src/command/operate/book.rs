@@ -8,8 +8,8 @@ use tidemill_core::internal;
 use tidemill_core::letters::Letter;
 
 use super::closings::{Closings, State};
-use super::site::Site;
 use crate::command::filter::{Fact, Field, Filter};
+use crate::command::site::Site;
 
 /// A dead letter, as its newest round tells.
 pub(super) struct Entry {

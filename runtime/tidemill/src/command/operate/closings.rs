@@ -6,7 +6,7 @@ use serde::Serialize;
 use tidemill_core::code::Coded;
 use tidemill_core::internal::{self, Became, Operation};
 
-use super::site::Site;
+use crate::command::site::Site;
 
 /// What became of a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

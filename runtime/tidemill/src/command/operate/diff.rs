@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tidemill_core::record::Record;
 
-use super::shown::Said;
+use crate::said::Said;
 
 /// The lines that stand in one of two records only: `- ` before those of the old one, `+ ` before those of the new one. Values that are
 /// JSON are laid out first.

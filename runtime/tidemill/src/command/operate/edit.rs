@@ -14,8 +14,8 @@ use tidemill_core::record::Record;
 
 use super::act::{self, Act};
 use super::book::{self, Wanted};
-use super::site::Site;
 use super::{Edit, diff};
+use crate::command::site::Site;
 
 /// How long the check of an edit waits for a schema that it needs.
 const PATIENCE: Duration = Duration::from_secs(10);

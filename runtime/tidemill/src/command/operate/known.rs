@@ -5,7 +5,7 @@ use tidemill_core::code::{Code, Coded, Exit};
 use tidemill_core::inbox::{self, Place};
 use tidemill_core::state::runtime_range;
 
-use super::site::Site;
+use crate::command::site::Site;
 use crate::command::{Output, table};
 use crate::query;
 

@@ -8,8 +8,8 @@ use tidemill_core::record::Record;
 use tidemill_core::state::runtime_range;
 use tidemill_core::time::Timestamp;
 
-use super::site::Site;
 use crate::command::filter::{Fact, Field, Filter};
+use crate::command::site::Site;
 use crate::query::entries;
 
 /// A parked record.

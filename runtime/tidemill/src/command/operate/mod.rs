@@ -15,7 +15,6 @@ mod lot;
 mod parked;
 mod sagas;
 mod shown;
-mod site;
 mod timers;
 
 use std::path::PathBuf;
@@ -25,12 +24,12 @@ use tidemill_core::code::{Coded, Exit};
 use tidemill_core::internal::Wish;
 use tidemill_core::service::ServiceBuilder;
 
+use crate::command::Output;
 use crate::command::filter::{Filter, Misread};
-use crate::command::{Options, Output};
+use crate::command::site::{Place, Site};
 use act::{Act, Execution};
 use book::Wanted;
 pub use sagas::Sagas;
-use site::Site;
 
 /// The body of `dead-letters`: lists letters, shows one, and has their records handled again or given up.
 #[derive(Debug, Subcommand)]
@@ -92,20 +91,17 @@ pub struct Asked {
 /// Options of each of them.
 #[derive(Debug, Args)]
 struct About {
-    /// Only this service. May be repeated.
-    #[arg(long, value_name = "NAME")]
-    service: Vec<String>,
+    #[command(flatten)]
+    place: Place,
     #[arg(long, value_enum, default_value_t)]
     output: Output,
-    #[command(flatten)]
-    options: Options,
 }
 
-#[derive(Debug, Args)]
-struct Which {
+#[derive(Debug, Clone, Args)]
+pub(super) struct Which {
     /// Only those of which this holds, such as `code = TM-0501 and handler = pay`.
     #[arg(long = "where", value_name = "EXPR", value_parser = filter)]
-    filter: Option<Filter>,
+    pub(super) filter: Option<Filter>,
 }
 
 /// Options of `dead-letters list`.
@@ -206,7 +202,7 @@ impl DeadLetters {
     pub async fn carry_out(self, services: Vec<ServiceBuilder>) -> Result<Exit, Coded> {
         match self {
             Self::List(List { which, all, group_by, about, .. }) => {
-                let site = Site::open(&about, services)?;
+                let site = Site::open(&about.place, services)?;
                 let letters = book::read(&site, &Wanted { filter: which.filter.as_ref(), ids: &[], all }).await?;
                 match group_by {
                     Some(Grouping::Fingerprint) => list::groups(&letters, about.output),
@@ -214,11 +210,11 @@ impl DeadLetters {
                 }
             }
             Self::Show(Show { id, about }) => {
-                let site = Site::open(&about, services)?;
+                let site = Site::open(&about.place, services)?;
                 let wanted = Wanted { filter: None, ids: std::slice::from_ref(&id), all: true };
                 shown::letters(&book::need(&site, &wanted).await?, about.output)
             }
-            Self::Edit(edit) => edit::edit(&Site::open(&edit.about, services)?, &edit).await,
+            Self::Edit(edit) => edit::edit(&Site::open(&edit.about.place, services)?, &edit).await,
             Self::Redrive(deed) => {
                 let redrive = |letter: &book::Entry| Wish::Redrive { letter: letter.id(), round: letter.letter.round };
                 act_on_letters(deed, services, redrive).await
@@ -228,7 +224,7 @@ impl DeadLetters {
                 act_on_letters(deed, services, discard).await
             }
             Self::Export(Export { which, all, into, about }) => {
-                let site = Site::open(&about, services)?;
+                let site = Site::open(&about.place, services)?;
                 let letters = book::read(&site, &Wanted { filter: which.filter.as_ref(), ids: &[], all }).await?;
                 export::write(&letters, &into, about.output)
             }
@@ -242,7 +238,7 @@ async fn act_on_letters(
     wish: impl Fn(&book::Entry) -> Wish,
 ) -> Result<Exit, Coded> {
     let Deed { ids, which, execution, about } = deed;
-    let site = Site::open(&about, services)?;
+    let site = Site::open(&about.place, services)?;
     let wanted = Wanted { filter: which.filter.as_ref(), ids: &ids, all: false };
     let letters = book::need(&site, &wanted).await?;
     let acts = letters.iter().map(|letter| Act::on_letter(letter, wish(letter), letter.letter.target())).collect();
@@ -253,7 +249,7 @@ impl Timers {
     /// Does it for these services, or those among them that `--service` names; without any, `--service` says whose timers are meant.
     pub async fn carry_out(self, services: Vec<ServiceBuilder>) -> Result<Exit, Coded> {
         let Self::List(Listed { which, about }) = self;
-        timers::list(&Site::open(&about, services)?, which.filter.as_ref(), about.output).await
+        timers::list(&Site::open(&about.place, services)?, which.filter.as_ref(), about.output).await
     }
 }
 
@@ -261,7 +257,7 @@ impl Inbox {
     /// Does it for these services, or those among them that `--service` names. An event of which nobody knows is an error (TM-0409).
     pub async fn carry_out(self, services: Vec<ServiceBuilder>) -> Result<Exit, Coded> {
         let Self::Show(Asked { id, source, about }) = self;
-        known::show(&Site::open(&about, services)?, (&source, &id), about.output).await
+        known::show(&Site::open(&about.place, services)?, (&source, &id), about.output).await
     }
 }
 
@@ -271,23 +267,23 @@ impl Parked {
     pub async fn carry_out(self, services: Vec<ServiceBuilder>) -> Result<Exit, Coded> {
         match self {
             Self::List(Listed { which, about }) => {
-                let site = Site::open(&about, services)?;
+                let site = Site::open(&about.place, services)?;
                 let waiting = lot::read(&site, which.filter.as_ref(), &[]).await?;
                 parked::list(&site, &waiting, about.output)
             }
             Self::Show(Show { id, about }) => {
-                let site = Site::open(&about, services)?;
+                let site = Site::open(&about.place, services)?;
                 let waiting = lot::need(&site, None, std::slice::from_ref(&id)).await?;
                 parked::show(&site, &waiting, about.output)
             }
             Self::Release(Deed { ids, which, execution, about }) => {
-                let site = Site::open(&about, services)?;
+                let site = Site::open(&about.place, services)?;
                 let waiting = lot::need(&site, which.filter.as_ref(), &ids).await?;
                 let acts = parked::releases(waiting, &ids)?;
                 act::carry_out(&site, acts, &execution, (about.output, None)).await
             }
             Self::Discard(Deed { ids, which, execution, about }) => {
-                let site = Site::open(&about, services)?;
+                let site = Site::open(&about.place, services)?;
                 let waiting = lot::need(&site, which.filter.as_ref(), &ids).await?;
                 let acts = waiting.into_iter().map(|entry| Act::on_parked(entry, Wish::DiscardParked)).collect();
                 act::carry_out(&site, acts, &execution, (about.output, None)).await

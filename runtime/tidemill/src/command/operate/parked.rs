@@ -9,7 +9,7 @@ use tidemill_core::time::Timestamp;
 use super::act::Act;
 use super::lot::Entry;
 use super::shown::Whole;
-use super::site::Site;
+use crate::command::site::Site;
 use crate::command::{Output, table};
 
 /// A parked record without its bytes.

@@ -1,7 +1,5 @@
 //! Dead letters and their records as they are printed.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 use tidemill_core::code::{Coded, Exit};
 use tidemill_core::record::Record;
@@ -9,6 +7,7 @@ use tidemill_core::record::Record;
 use super::book::Entry;
 use super::closings::State;
 use crate::command::{Output, print, print_json};
+use crate::said::Said;
 
 /// A letter without its record.
 #[derive(Serialize)]
@@ -58,31 +57,6 @@ impl<'a> Line<'a> {
             then: &letter.then,
             state: entry.state,
             history: &letter.history,
-        }
-    }
-}
-
-/// Bytes: as text where they are that, and otherwise in base64.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Said {
-    Text(String),
-    Base64(String),
-}
-
-impl Said {
-    pub(super) fn of(bytes: &[u8]) -> Self {
-        match std::str::from_utf8(bytes) {
-            // What a terminal would act on is no text.
-            Ok(text) if !text.contains(|c: char| c.is_control() && !c.is_whitespace()) => Self::Text(text.to_owned()),
-            _ => Self::Base64(BASE64.encode(bytes)),
-        }
-    }
-
-    pub(super) fn to_line(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Base64(text) => format!("base64:{text}"),
         }
     }
 }

@@ -4,8 +4,8 @@ use serde::Serialize;
 use tidemill_core::code::{Code, Coded, Exit};
 use tidemill_core::timers::{self, Pending};
 
-use super::site::Site;
 use crate::command::filter::{Fact, Field, Filter};
+use crate::command::site::Site;
 use crate::command::{Output, table};
 use crate::query::entries;
 

@@ -260,6 +260,12 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "Memory that those ids may take, in each worker; most of them are on disk.",
     ),
     key(
+        "journal",
+        Kind::Choice(&["on", "off"]),
+        "on",
+        "Whether services keep a journal of what they did, in what order and when, which a replay follows.",
+    ),
+    key(
         "dead_letters.headers",
         Kind::Choice(&["own", "connect", "spring"]),
         "own",

@@ -15,8 +15,8 @@ use tidemill_core::state::Scope;
 use tidemill_core::time::Timestamp;
 
 use super::super::act::Act;
-use super::super::site::Site;
 use crate::command::filter::{Fact, Field, Filter};
+use crate::command::site::Site;
 use crate::command::{Output, print, print_json, table};
 use crate::query::entries;
 

@@ -9,8 +9,8 @@ use tidemill_core::code::{Code, Coded, Exit};
 use tidemill_core::internal::{Help, Wish};
 use tidemill_core::service::ServiceBuilder;
 
-use super::site::Site;
 use super::{About, Deed, act};
+use crate::command::site::Site;
 use crate::command::{Output, print, print_json};
 use found::{Found, Wanted};
 
@@ -81,7 +81,7 @@ impl Instances {
         show: fn(&Site, &[Found], Output) -> Result<Exit, Coded>,
     ) -> Result<Exit, Coded> {
         let Self { listed: super::Listed { which, about }, older_than } = self;
-        let site = Site::open(&about, services)?;
+        let site = Site::open(&about.place, services)?;
         let wanted = Wanted { filter: which.filter.as_ref(), key: None, older_than };
         show(&site, &found::read(&site, &wanted).await?, about.output)
     }
@@ -95,11 +95,11 @@ impl Sagas {
             Self::List(listed) => listed.read(services, found::list).await,
             Self::Count(listed) => listed.read(services, found::count).await,
             Self::Show(Keyed { key, about }) => {
-                let site = Site::open(&about, services)?;
+                let site = Site::open(&about.place, services)?;
                 found::show(&site, &found::need(&site, &key).await?, about.output)
             }
             Self::History(Keyed { key, about }) => {
-                let site = Site::open(&about, services)?;
+                let site = Site::open(&about.place, services)?;
                 found::history(&found::need(&site, &key).await?, about.output)
             }
             Self::Graph(drawn) => graph(&drawn, services),
@@ -113,7 +113,7 @@ impl Sagas {
 /// Sends what is wanted to each instance that is meant.
 async fn help(deed: Deed, help: Help, services: Vec<ServiceBuilder>) -> Result<Exit, Coded> {
     let Deed { ids: keys, which, execution, about } = deed;
-    let site = Site::open(&about, services)?;
+    let site = Site::open(&about.place, services)?;
     let found = found::in_need(&site, which.filter.as_ref(), &keys).await?;
     act::carry_out(&site, found::acts(found, &Wish::Saga(help)), &execution, (about.output, None)).await
 }

@@ -3,15 +3,33 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use clap::Args;
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::ports::Broker;
 use tidemill_core::record::Record;
 use tidemill_core::service::{Service, ServiceBuilder};
 
-use super::About;
+use crate::command::Options;
 use crate::config::Configuration;
 use crate::host::{Host, missing};
 use crate::query;
+
+/// Which services are meant, and where they are.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Place {
+    /// Only this service. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    service: Vec<String>,
+    #[command(flatten)]
+    options: Options,
+}
+
+impl Place {
+    /// Takes this word of `--state`, if it is given, where it means something else than a place.
+    pub(super) fn takes_state(&mut self, word: &str) -> bool {
+        self.options.state.take_if(|state| state == word).is_some()
+    }
+}
 
 /// The broker and the services.
 pub(super) struct Site {
@@ -24,18 +42,18 @@ pub(super) struct Site {
 
 impl Site {
     /// Opens the broker. A service that is not among those known, where any are, is an error (TM-0104); so is none at all.
-    pub(super) fn open(about: &About, known: Vec<ServiceBuilder>) -> Result<Self, Coded> {
-        let configuration = Configuration::load(&about.options)?;
+    pub(super) fn open(place: &Place, known: Vec<ServiceBuilder>) -> Result<Self, Coded> {
+        let configuration = Configuration::load(&place.options)?;
         let all: Vec<Arc<str>> = known.iter().map(|service| Arc::clone(service.name())).collect();
         let unknown = |message| Err(Coded::new(Code::UNKNOWN_NAME, message));
-        if let Some(other) = about.service.iter().find(|wanted| all.iter().all(|name| **name != ***wanted))
+        if let Some(other) = place.service.iter().find(|wanted| all.iter().all(|name| **name != ***wanted))
             && !all.is_empty()
         {
             return unknown(format!("there is no service {other} here; there are {}", all.join(", ")));
         }
         let mut seen = BTreeSet::new();
-        let wanted = about.service.iter().filter(|name| seen.insert(name.as_str()));
-        let names = if about.service.is_empty() { all } else { wanted.map(|name| name.as_str().into()).collect() };
+        let wanted = place.service.iter().filter(|name| seen.insert(name.as_str()));
+        let names = if place.service.is_empty() { all } else { wanted.map(|name| name.as_str().into()).collect() };
         let Some(first) = names.first() else {
             return unknown("it has to be said which service is meant: --service NAME".to_owned());
         };
@@ -45,7 +63,7 @@ impl Site {
                 host.add(service)?;
             }
         }
-        let are_all = about.service.is_empty() && names.len() > 1;
+        let are_all = place.service.is_empty() && names.len() > 1;
         Ok(Self { host, names, are_all })
     }
 

@@ -1,0 +1,173 @@
+//! What a replay prints: unit by unit, or differences, and what all came to.
+
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+use tidemill_core::code::{Coded, Exit};
+
+use super::Form;
+use super::shown::{Shown, fact};
+use crate::command::filter::Filter;
+use crate::command::{print, print_json, print_line};
+use crate::replay::{Comparison, Difference, Field, Ran, Replay};
+use crate::telemetry;
+
+/// What all came to.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    records: u64,
+    emitted: u64,
+    #[serde(flatten)]
+    compared: Option<Compared>,
+    /// Units that could not run: what they handled was parked or scheduled before the state begins.
+    unknown: u64,
+}
+
+/// How events compare.
+#[derive(Debug, Default, Serialize)]
+struct Compared {
+    equal: u64,
+    different: u64,
+    missing: u64,
+    extra: u64,
+    moved: u64,
+    failing: u64,
+}
+
+/// A difference, and whose it is.
+#[derive(Serialize)]
+struct Line<'l> {
+    service: &'l str,
+    #[serde(flatten)]
+    difference: &'l Difference,
+}
+
+/// Prints as it goes, where the form lets it.
+pub(super) struct Report {
+    form: Form,
+    filter: Option<Filter>,
+    limit: u64,
+    summary: Summary,
+    /// What is printed at the end, where all is one object.
+    held: Vec<serde_json::Value>,
+}
+
+impl Report {
+    pub(super) fn new(form: Form, filter: Option<Filter>, limit: Option<u64>) -> Self {
+        let (summary, held) = (Summary::default(), Vec::new());
+        Self { form, filter, limit: limit.unwrap_or(u64::MAX), summary, held }
+    }
+
+    /// Whether no unit ran that was meant.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.summary.records == 0
+    }
+
+    /// Runs a replay, and prints each unit.
+    pub(super) async fn run(&mut self, name: &str, replay: &Replay) -> Result<(), Coded> {
+        let service = replay.service().clone();
+        let _capture = telemetry::capture();
+        let ran = replay
+            .run(|told, took| {
+                let log = telemetry::captured();
+                let is_meant =
+                    self.filter.as_ref().is_none_or(|filter| filter.holds(&|field| fact(name, &told, field)));
+                if is_meant {
+                    self.summary.records += 1;
+                    self.summary.emitted += told.outputs.len() as u64;
+                    self.unit(&Shown::of(&service, &told, log, took))?;
+                }
+                let is_over = self.summary.records >= self.limit;
+                Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })
+            .await?;
+        let Ran { unknown, .. } = ran;
+        self.summary.unknown += unknown;
+        Ok(())
+    }
+
+    fn unit(&mut self, unit: &Shown) -> Result<(), Coded> {
+        match self.form {
+            Form::Table => print(unit.lines().join("\n")),
+            Form::Jsonl => print_line(unit),
+            Form::Json => {
+                self.held.push(json(unit));
+                Ok(())
+            }
+        }
+    }
+
+    /// Prints how a replay compares.
+    pub(super) fn compared(&mut self, name: &str, comparison: Comparison) -> Result<(), Coded> {
+        let Comparison { records, emitted, equal, different, missing, extra, moved, failing, unknown, differences } =
+            comparison;
+        self.summary.records += records;
+        self.summary.emitted += emitted;
+        self.summary.unknown += unknown;
+        let all = self.summary.compared.get_or_insert_default();
+        all.equal += equal;
+        all.different += different;
+        all.missing += missing;
+        all.extra += extra;
+        all.moved += moved;
+        all.failing += failing;
+        for difference in &differences {
+            let line = Line { service: name, difference };
+            match self.form {
+                Form::Table => print(described(&line))?,
+                Form::Jsonl => print_line(&line)?,
+                Form::Json => self.held.push(json(&line)),
+            }
+        }
+        if self.form == Form::Table {
+            print(format!(
+                "{name}: {records} units, {emitted} events: {equal} equal, {different} different, {missing} missing, {extra} extra, \
+                 {moved} in another order, {failing} units failing"
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// Prints what all came to; problems where anything differs.
+    pub(super) fn end(self) -> Result<Exit, Coded> {
+        let Summary { records, emitted, unknown, .. } = self.summary;
+        let differs = self.summary.compared.as_ref().is_some_and(|compared| {
+            let Compared { different, missing, extra, moved, failing, .. } = *compared;
+            different + missing + extra + moved + failing > 0
+        });
+        match self.form {
+            Form::Table if self.summary.compared.is_some() => {}
+            Form::Table => print(format!("{records} units ran again and emitted {emitted} events"))?,
+            Form::Jsonl => print_line(&serde_json::json!({ "summary": json(&self.summary) }))?,
+            Form::Json => {
+                let list = if self.summary.compared.is_some() { "differences" } else { "units" };
+                let mut whole = json(&self.summary);
+                whole[list] = serde_json::Value::Array(self.held);
+                print_json(&whole)?;
+            }
+        }
+        if unknown > 0 {
+            tracing::warn!(
+                unknown,
+                "units could not run: what they handled was parked or scheduled before the state begins"
+            );
+        }
+        Ok(if differs { Exit::Problems } else { Exit::Done })
+    }
+}
+
+fn json(data: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(data).expect("what is printed has text keys and no failing parts")
+}
+
+fn described(line: &Line<'_>) -> String {
+    let Difference { kind, position, topic, id, event, fields, failure, .. } = line.difference;
+    let kind = json(kind);
+    let place = if topic.is_empty() { String::new() } else { format!(" to {topic}  id {id}") };
+    let said = |value: &Option<serde_json::Value>| value.as_ref().map_or("(none)".to_owned(), ToString::to_string);
+    let field = |field: &Field| format!("    {}: {} -> {}", field.name, said(&field.then), said(&field.now));
+    let mut lines = vec![format!("{}  {position}  {event}{place}", kind.as_str().unwrap_or_default())];
+    lines.extend(fields.iter().map(field));
+    lines.extend(failure.iter().map(|failure| format!("    {failure}")));
+    lines.join("\n")
+}
