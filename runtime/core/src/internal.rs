@@ -21,6 +21,9 @@ pub const DEAD_LETTERS: &str = ".dead-letters";
 /// What the names of internal topics end with.
 pub const INTERNAL: &str = ".internal";
 
+/// What the names of journals end with.
+pub const JOURNAL: &str = ".journal";
+
 /// The topic that a group's dead letters go to.
 pub fn dead_letters(group: &str) -> String {
     format!("{group}{DEAD_LETTERS}")
@@ -38,7 +41,7 @@ pub(crate) fn timers(group: &str) -> String {
 
 /// The topic in which stands which units each commit of a group held.
 pub fn journal(group: &str) -> String {
-    format!("{group}.journal")
+    format!("{group}{JOURNAL}")
 }
 
 /// The topic in which stands what operators did to a group.

@@ -121,7 +121,7 @@ impl Kafka {
 
     /// What a topic of a group's own is set to when it is created. It takes what the inputs take and something more. Of changelogs and
     /// operations, records count until there is a newer one of their key; dead letters stay until somebody removes them; commands are
-    /// done soon, and kept as long as other records.
+    /// done soon, and kept as long as other records, and so are journals.
     pub(crate) async fn settings_of_own(
         &self,
         topic: &str,
@@ -135,7 +135,8 @@ impl Kafka {
         let own = if topic.ends_with(internal::DEAD_LETTERS) {
             Some((KEPT, FOR_EVER.to_owned()))
         } else {
-            (!topic.ends_with(internal::INTERNAL)).then(|| (POLICY, COMPACT.to_owned()))
+            let is_kept_as_others = [internal::INTERNAL, internal::JOURNAL].iter().any(|end| topic.ends_with(end));
+            (!is_kept_as_others).then(|| (POLICY, COMPACT.to_owned()))
         };
         Ok(own.into_iter().chain(largest).collect())
     }

@@ -96,6 +96,8 @@ fn topics_are_created_as_they_are_wanted() {
         assert!(own.contains("cleanup.policy=compact") && !own.contains("retention.ms=3600000"), "{own}");
         assert!(own.contains("max.message.bytes=1114124"), "64 KiB more than the inputs: {own}");
     }
+    let journal = describe("tally.journal");
+    assert!(!journal.contains("cleanup.policy=compact"), "its records have no keys: {journal}");
     let partitions = stage.tool("topics", &["--describe", "--topic", "tally.operations"]);
     assert!(partitions.contains("PartitionCount: 1"), "{partitions}");
 }
