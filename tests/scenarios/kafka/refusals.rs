@@ -40,6 +40,7 @@ fn a_cluster_that_is_not_there_or_not_as_needed_is_refused() {
     create("tally.operations", "1", &[]);
     create("tally.internal", "12", &[]);
     create("tally.dead-letters", "12", &[]);
+    create("tally.journal", "12", &[]);
     create("tally.changelog", "5", &[]);
     let output = soon("a small changelog", || stage.call(&["run"]));
     refused(&output, 3, &["TM-0402", "tally.changelog has 5 partitions", "have 12"]);
@@ -130,8 +131,8 @@ fn a_wrong_password_and_everything_that_is_not_allowed_is_named() {
     let output = soon("a wrong password", || stage.call(&["run", "--set", "kafka.client.sasl.password=wrong"]));
     refused(&output, 4, &["TM-0602"]);
     assert!(!String::from_utf8_lossy(&output.stderr).contains("wrong"), "the password shows");
-    let own = [("tally.internal", "12"), ("tally.dead-letters", "12"), ("tally.operations", "1")];
-    for (topic, partitions) in own.into_iter().chain([("steps", "12"), ("counts", "12"), ("tally.changelog", "12")]) {
+    let all = ["steps", "counts", "tally.internal", "tally.dead-letters", "tally.journal", "tally.changelog"];
+    for (topic, partitions) in all.map(|topic| (topic, "12")).into_iter().chain([("tally.operations", "1")]) {
         stage.tool("topics", &["--create", "--topic", topic, "--partitions", partitions]);
     }
     feed_once(&stage, &[("a", 1)]);
