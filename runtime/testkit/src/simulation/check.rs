@@ -14,6 +14,7 @@ use std::fmt;
 
 use super::run::Run;
 
+use compare::ADVICE;
 pub(crate) use compare::compare;
 pub(in crate::simulation) use parked::waiting;
 
@@ -48,7 +49,7 @@ pub(crate) fn check(run: &Run) -> Vec<Violation> {
     attempts::check(run, &mut findings);
     commits::check(run, &mut findings);
     ends::check(run, &mut findings);
-    run.replays.iter().for_each(|what| findings.add("I8", format!("in a replay, {what}")));
+    run.replays.iter().for_each(|what| findings.add("I8", format!("in a replay, {what}. {ADVICE}")));
     findings.0
 }
 

@@ -11,7 +11,7 @@ use super::{Findings, Violation, shown};
 use crate::simulation::run::{Run, Stored};
 
 /// What to look at when state differs. Said once, behind the first difference.
-const ADVICE: &str = "The handler saw the same events. Look for what it keeps outside of the context (a static, a field that \
+pub(super) const ADVICE: &str = "The handler saw the same events. Look for what it keeps outside of the context (a static, a field that \
     changes), for what it does in another order, and for what it takes from elsewhere than the event and the context.";
 
 /// Differences between what a run left behind and what it should have.
