@@ -102,19 +102,19 @@ impl Journal {
         let mut journal =
             Self { is_on, last, page: Page::default(), full: Vec::new(), bytes: 0, notes: Vec::new(), next };
         for (number, note) in notes {
-            journal.take_note(number, note);
+            if is_on {
+                journal.take_note(number, note);
+            } else {
+                journal.notes.push(number);
+            }
         }
         journal
     }
 
-    /// Whether the state tells of a journal that is off now, and so misses what is done.
-    pub(crate) const fn is_stale(&self) -> bool {
-        !self.is_on && self.last.is_some()
-    }
-
-    /// What names that in the state.
-    pub(crate) fn last_suffix() -> Bytes {
-        own_cell(JOURNAL)
+    /// What in the state tells of a journal that is off now, and so misses what is done: it goes with the next commit.
+    pub(crate) fn stale(&self) -> impl Iterator<Item = Bytes> {
+        let notes = self.notes.iter().map(|number| note_suffix(*number));
+        self.last.map(|_| own_cell(JOURNAL)).into_iter().chain(notes).filter(|_| !self.is_on)
     }
 
     /// Whether it has something for the next commit.
@@ -165,9 +165,10 @@ impl Journal {
     /// Takes what was gathered: pages for the journal's topic, and what changes in the state.
     pub(crate) fn freeze(&mut self) -> (Vec<Page>, Ordered<Option<Bytes>>) {
         let mut changes = Ordered::default();
-        if self.is_stale() {
+        self.stale().for_each(|suffix| changes.insert(suffix, None));
+        if !self.is_on {
             self.last = None;
-            changes.insert(Self::last_suffix(), None);
+            self.notes.clear();
         }
         let mut pages = std::mem::take(&mut self.full);
         if !self.page.steps.is_empty() {
@@ -183,7 +184,7 @@ impl Journal {
             (page.number, page.is_complete) = (last.number, last.is_complete);
         }
         let value = encode(last).expect("a struct of plain parts can be written");
-        changes.insert(Self::last_suffix(), Some(value.into()));
+        changes.insert(own_cell(JOURNAL), Some(value.into()));
         for number in self.notes.drain(..) {
             changes.insert(note_suffix(number), None);
         }

@@ -95,13 +95,27 @@ fn where_it_is_off_the_state_does_not_tell_of_it() {
     journal.note(done("orders", 0, 1));
     let (_, changes) = journal.freeze();
     let mut off = Journal::of(kept(&changes), false, false);
-    assert!(off.is_stale());
+    assert_eq!(off.stale().collect::<Vec<_>>(), [own_cell(JOURNAL)]);
     off.note(done("orders", 1, 1));
     let (pages, changes) = off.freeze();
-    assert!(pages.is_empty() && !off.is_stale());
+    assert!(pages.is_empty() && off.stale().next().is_none());
     let changes: Vec<_> = changes.iter().map(|(suffix, value)| (suffix.clone(), value.clone())).collect();
-    assert_eq!(changes, [(Journal::last_suffix(), None)]);
+    assert_eq!(changes, [(own_cell(JOURNAL), None)]);
     assert!(off.freeze().1.is_empty(), "once is enough");
+}
+
+#[test]
+fn notes_that_a_life_left_go_where_the_journal_is_off() {
+    let mut journal = fresh();
+    let (number, note) = journal.single(done("orders", 0, 5)).expect("the journal is on");
+    let mut changes = Ordered::default();
+    changes.insert(note_suffix(number), Some(note.to_bytes()));
+    let mut off = Journal::of(kept(&changes), false, false);
+    assert_eq!(off.stale().collect::<Vec<_>>(), [note_suffix(number)]);
+    let (pages, changes) = off.freeze();
+    let changes: Vec<_> = changes.iter().map(|(suffix, value)| (suffix.clone(), value.clone())).collect();
+    assert_eq!((pages, changes), (Vec::new(), vec![(note_suffix(number), None)]));
+    assert!(off.stale().next().is_none());
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::headers::Headers;
 use crate::id::{EventId, IdBase};
 use crate::inbox::Chore;
 use crate::internal::Command;
-use crate::journal::{self, Answered, Ending, Journal, Page, note_suffix};
+use crate::journal::{self, Answered, Ending, Page, note_suffix};
 use crate::lane::LaneId;
 use crate::outputs::Outputs;
 use crate::parking::{Past, Redriven, Slot};
@@ -313,9 +313,7 @@ impl Unit {
     pub(crate) fn leave_note(&mut self) {
         let home = self.home.clone();
         let mut books = home.books.borrow_mut();
-        if books.journal.is_stale() {
-            self.keep_own(Journal::last_suffix(), None);
-        }
+        books.journal.stale().for_each(|suffix| self.keep_own(suffix, None));
         let note = self.told().and_then(|unit| books.journal.single(unit));
         if let Some((number, page)) = &note {
             self.keep_own(note_suffix(*number), Some(page.to_bytes()));
