@@ -160,8 +160,6 @@ codes! {
     RANGE_NOT_KEPT = 902, Refused;
     /// A handler calls something outside in a replay, and no answer was kept.
     CALL_NOT_RECORDED = 903, Refused;
-    /// A file of a replay that cannot be read, or is of something else.
-    UNUSABLE_CASE = 904, Refused;
 }
 
 impl Code {

@@ -134,7 +134,7 @@ impl Headers {
 
     /// The value of the first header of that name that has one.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find_map(|(found, value)| if found == name { value } else { None })
+        find(&self.0, name)
     }
 
     /// As [`Headers::get`] for several names, in one pass.
@@ -173,6 +173,11 @@ impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter().map(|(name, value)| (name, value.map(String::from_utf8_lossy)))).finish()
     }
+}
+
+/// The value of the first header of that name in an encoded block that has one.
+pub fn find<'b>(block: &'b [u8], name: &str) -> Option<&'b [u8]> {
+    iter(block).find_map(|(found, value)| if found == name { value } else { None })
 }
 
 /// The headers of an encoded block, in the order they were written.

@@ -29,6 +29,7 @@ pub mod planted;
 pub mod ports;
 pub mod progress;
 pub mod publisher;
+pub mod reader;
 pub mod record;
 pub mod relay;
 pub mod replay;

@@ -107,39 +107,20 @@ pub async fn replay(
         compare_states(shard, &then, &now, &mut collects.differences);
     }
     let emitted = collects.join.emitted();
-    let equal = join(&service, &*broker, &mut collects).await?;
-    let mut differences = collects.differences;
-    differences.extend(collects.join.into_extra().iter().map(|emission| {
+    let (mut equal, Collects { mut join, mut differences, .. }) = (0, collects);
+    join.against(&service, &topics, None, |joined, position, _| match joined {
+        Joined::Other => {}
+        Joined::Equal => equal += 1,
+        Joined::Moved(_) => differences.push(format!("{position} is emitted in another order")),
+        Joined::Different(_) => differences.push(format!("{position} says something else")),
+        Joined::Missing => differences.push(format!("{position} is not emitted any more")),
+    })
+    .await?;
+    differences.extend(join.into_extra().iter().map(|emission| {
         let (cause, topic, id) = (&emission.cause, &emission.topic, &emission.id);
         format!("{cause}: event {id} is emitted to {topic}, and was not")
     }));
     Ok(Replayed { units, emitted, equal, differences })
-}
-
-/// Holds what was emitted against what is; answers how many events are the same.
-async fn join(service: &Service, broker: &dyn Broker, collects: &mut Collects) -> Result<u64, Coded> {
-    let (topics, mut equal) = (broker.topics(), 0);
-    let Collects { join, differences, .. } = collects;
-    for topic in service.output_topics() {
-        if !join.is_event_topic(topic) {
-            continue;
-        }
-        let partitions = topics.describe(topic).await?.map_or(0, |info| info.partitions);
-        for number in 0..partitions {
-            let partition = TopicPartition::new(Arc::clone(topic), number);
-            for record in topics.records(&partition, 0, usize::MAX).await?.records {
-                let position = partition.at(record.offset);
-                match join.compare(topic, &record) {
-                    Joined::Other => {}
-                    Joined::Equal => equal += 1,
-                    Joined::Moved(_) => differences.push(format!("{position} is emitted in another order")),
-                    Joined::Different(_) => differences.push(format!("{position} says something else")),
-                    Joined::Missing => differences.push(format!("{position} is not emitted any more")),
-                }
-            }
-        }
-    }
-    Ok(equal)
 }
 
 /// What handlers keep, and what is parked, in the order of its lanes.

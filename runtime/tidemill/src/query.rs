@@ -9,14 +9,12 @@ use tidemill_core::code::{Code, Coded};
 use tidemill_core::inbox;
 use tidemill_core::partitioner::partition_for;
 use tidemill_core::ports::{Broker, Entry, KeyRange};
+use tidemill_core::reader::Reader;
 use tidemill_core::record::{Record, TopicPartition};
 use tidemill_core::state::{Cell, Scope, ScopeKey, cell_suffix, decode, state_key};
 
 /// Entries that are read at a time; what is held in memory does not grow with all there is.
 const PAGE: usize = 1_000;
-/// The same of records, and how many bytes they may have if they are as large as those before: on Kafka, each look opens a connection.
-const RECORDS: usize = 32_768;
-const RECORD_BYTES: usize = 16 << 20;
 
 /// Reads the committed state of one service.
 ///
@@ -113,18 +111,31 @@ pub(crate) async fn entries(
     mut each: impl FnMut(u32, Entry) -> Result<(), Coded>,
 ) -> Result<(), Coded> {
     for shard in 0..broker.shards(service).await? {
-        let mut range = range.clone();
-        loop {
-            let page = broker.state(service, shard, &range, PAGE).await?;
-            let last = page.last().map(|(key, _)| key.clone()).filter(|_| page.len() == PAGE);
-            page.into_iter().try_for_each(|entry| each(shard, entry))?;
-            match last {
-                Some(last) => range.start = Bound::Excluded(last),
-                None => break,
-            }
-        }
+        of_shard(broker, service, shard, range.clone(), |page| {
+            page.into_iter().try_for_each(|entry| each(shard, entry))
+        })
+        .await?;
     }
     Ok(())
+}
+
+/// The same of one shard, page by page.
+pub(crate) async fn of_shard(
+    broker: &dyn Broker,
+    service: &str,
+    shard: u32,
+    mut range: KeyRange,
+    mut each: impl FnMut(Vec<Entry>) -> Result<(), Coded>,
+) -> Result<(), Coded> {
+    loop {
+        let page = broker.state(service, shard, &range, PAGE).await?;
+        let last = page.last().map(|(key, _)| key.clone()).filter(|_| page.len() == PAGE);
+        each(page)?;
+        match last {
+            Some(last) => range.start = Bound::Excluded(last),
+            None => return Ok(()),
+        }
+    }
 }
 
 /// Hands over the committed records of a topic, partition by partition, without joining any group. `from` has the offset to begin at
@@ -139,16 +150,15 @@ pub async fn records(
     let Some(info) = topics.describe(topic).await? else { return Ok(false) };
     from.resize(info.partitions as usize, 0);
     for (number, from) in (0..).zip(from) {
-        let (partition, mut limit) = (TopicPartition::new(topic, number), PAGE);
+        let mut reader = Reader::new(Arc::clone(&topics), TopicPartition::new(topic, number), *from);
         loop {
-            let batch = topics.records(&partition, *from, limit).await?;
-            *from = batch.next;
-            let is_last = batch.records.len() < limit;
-            let bytes: usize = batch.records.iter().map(Record::size).sum();
-            limit = (RECORD_BYTES / (bytes / limit).max(1)).clamp(PAGE, RECORDS);
-            batch.records.into_iter().for_each(|record| each(number, record));
-            if is_last {
+            let records = reader.read().await?;
+            *from = reader.next();
+            if records.is_empty() {
                 break;
+            }
+            for record in records {
+                each(number, record);
             }
         }
     }

@@ -182,8 +182,7 @@ impl<'a> Context<'a> {
     pub(crate) fn emitted_types(&self) -> Vec<String> {
         let mut types = Vec::<String>::new();
         for output in self.unit.outputs.iter() {
-            let mut headers = headers::iter(output.headers);
-            let named = headers.find_map(|(name, value)| value.filter(|_| name == headers::TYPE));
+            let named = headers::find(output.headers, headers::TYPE);
             let event = named.and_then(|value| std::str::from_utf8(value).ok()).unwrap_or(output.topic);
             if !types.iter().any(|known| known == event) {
                 types.push(event.to_owned());

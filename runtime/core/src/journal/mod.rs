@@ -145,12 +145,10 @@ impl Journal {
     }
 
     /// The note of a unit that committed by itself is part of the next page.
-    pub(crate) fn take_note(&mut self, number: u64, note: Page) {
+    pub(crate) fn take_note(&mut self, number: u64, mut note: Page) {
         self.notes.push(number);
-        for step in note.steps {
-            let topic = |place: u16| note.topics.get(usize::from(place)).map_or("", String::as_str);
-            let at = Timestamp::from_millis(note.at);
-            self.bytes += append(&mut self.page, unit_of(step, at, topic));
+        for step in std::mem::take(&mut note.steps) {
+            self.bytes += append(&mut self.page, unit_of(&note, step));
         }
         self.turn();
     }
@@ -202,24 +200,23 @@ pub(crate) fn note_suffix(number: u64) -> Bytes {
     entry_suffix(NOTES, &number.to_be_bytes())
 }
 
-/// A step that stands alone, as what it tells.
-fn unit_of<'t>(step: Step, at: Timestamp, topic: impl Fn(u16) -> &'t str) -> Unit<'t> {
-    let later = |later: i64| Timestamp::from_millis(at.as_millis().saturating_add(later));
+/// A step of a note, as what it tells.
+fn unit_of(note: &Page, step: Step) -> Unit<'_> {
     match step {
-        Step::Run(place, offset, _, by) => Unit {
-            cause: About::Record(topic(place), offset),
-            now: later(by),
+        Step::Run(place, offset, _, later) => Unit {
+            cause: About::Record(note.topic(place), offset),
+            now: note.time(later),
             attempt: 1,
             ended: Ending::Done,
             answers: Vec::new(),
         },
-        Step::Unit(Noted { cause, later: by, ended, attempt, answers }) => {
+        Step::Unit(Noted { cause, later, ended, attempt, answers }) => {
             let cause = match cause {
-                Cause::Record(place, offset) => About::Record(topic(place), offset),
+                Cause::Record(place, offset) => About::Record(note.topic(place), offset),
                 Cause::Parked(lane) => About::Parked(lane.into()),
                 Cause::Timer(when) => About::Timer(when),
             };
-            Unit { cause, now: later(by), attempt, ended, answers }
+            Unit { cause, now: note.time(later), attempt, ended, answers }
         }
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::state::{Unreadable, decode, encode};
+use crate::time::Timestamp;
 
 /// What one commit did in one shard: its units, in the order in which they completed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +143,11 @@ impl Page {
     /// Reads the value of a record of a journal.
     pub fn read(value: &[u8]) -> Result<Self, Unreadable> {
         decode(value)
+    }
+
+    /// A time that is so many milliseconds later than the page's.
+    pub fn time(&self, later: i64) -> Timestamp {
+        Timestamp::from_millis(self.at.saturating_add(later))
     }
 
     /// The name of one of its topics.

@@ -1,7 +1,7 @@
 //! A shard's units, one after the other, as its journal has them.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::{AddAssign, ControlFlow};
 use std::sync::Arc;
 
 use crate::code::Coded;
@@ -61,6 +61,13 @@ pub struct Ran {
     pub unknown: u64,
 }
 
+impl AddAssign for Ran {
+    fn add_assign(&mut self, other: Self) {
+        self.units += other.units;
+        self.unknown += other.unknown;
+    }
+}
+
 /// A replay of one shard.
 pub struct Course<'c> {
     session: &'c mut Session,
@@ -108,7 +115,7 @@ impl<'c> Course<'c> {
         for step in &page.steps {
             let went_on = match step {
                 Step::Run(place, first, count, later) => {
-                    let (mut noted, at) = (plain(*place, *later), at(page, *later));
+                    let (mut noted, at) = (plain(*place, *later), page.time(*later));
                     for offset in *first..*first + *count {
                         noted.cause = Cause::Record(*place, offset);
                         if self.unit(page, &noted, at, is_meant, look).await?.is_break() {
@@ -119,7 +126,7 @@ impl<'c> Course<'c> {
                     ControlFlow::Continue(())
                 }
                 Step::Unit(noted) => {
-                    let went_on = self.unit(page, noted, at(page, noted.later), is_meant, look).await?;
+                    let went_on = self.unit(page, noted, page.time(noted.later), is_meant, look).await?;
                     look.passed(1);
                     went_on
                 }
@@ -136,11 +143,10 @@ impl<'c> Course<'c> {
         page: &Page,
         noted: &Noted,
         at: Timestamp,
-        is_meant: bool,
+        mut is_meant: bool,
         look: &mut dyn Look,
     ) -> Result<ControlFlow<()>, Coded> {
         let (mut topic, mut record, mut key) = ("", None, None);
-        let mut is_meant = is_meant;
         if let Cause::Record(place, offset) = noted.cause {
             topic = page.topic(place);
             is_meant = self.bounds.hold(topic, offset);
@@ -191,8 +197,4 @@ impl<'c> Course<'c> {
 /// What is noted of a record that was done as most are.
 const fn plain(place: u16, later: i64) -> Noted {
     Noted { cause: Cause::Record(place, 0), later, ended: Ending::Done, attempt: 1, answers: Vec::new() }
-}
-
-fn at(page: &Page, later: i64) -> Timestamp {
-    Timestamp::from_millis(page.at.saturating_add(later))
 }

@@ -8,14 +8,9 @@ use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
 use crate::code::{Code, Coded};
-use crate::journal::Cause;
 use crate::ports::{Answer, BatchCommit, Change, CommitBatch, Durability, Entry, Generation, KeyRange, Store};
 use crate::progress::Progress;
 use crate::record::TopicPartition;
-use crate::replay::Before;
-use crate::state::{RUNTIME_NAME, Scope, TIMERS_NAME, own_key};
-use crate::timers::{self, When};
-use crate::unit::Unit;
 
 /// A store for each shard.
 #[derive(Default)]
@@ -27,31 +22,6 @@ impl Held {
     fn of(&self, shard: u32) -> Result<Arc<dyn Store>, Coded> {
         let known = self.stores.borrow().get(&shard).cloned();
         known.ok_or_else(|| Coded::new(Code::BACKEND_FAILED, format!("nothing is held of shard {shard}")))
-    }
-
-    /// What the state holds of a unit's handler and key: values, timers, and what is parked in its lane.
-    pub(super) fn of_unit(&self, unit: &Unit, before: &Before<'_>) -> Result<Vec<Entry>, Coded> {
-        let store = self.of(unit.home.shard)?;
-        let mut held = Vec::new();
-        let mut take = |prefix: Bytes| -> Result<Vec<Entry>, Coded> {
-            let found = store.scan(&KeyRange::prefix(prefix), usize::MAX)?;
-            held.extend(found.iter().cloned());
-            Ok(found)
-        };
-        let handler = &unit.registered().name;
-        if let Some(state) = &unit.state {
-            take(Scope::key(handler, &state.key).into_bytes())?;
-            let names = timers::owner(handler, &state.key);
-            for (_, when) in take(Scope::key(TIMERS_NAME, &names.key).into_bytes())? {
-                if let Some(when) = When::from_bytes(&when) {
-                    take(own_key(&timers::all(), &when.suffix()))?;
-                }
-            }
-        }
-        if let Cause::Parked(lane) = &before.noted.cause {
-            take(Scope::key(RUNTIME_NAME, lane).into_bytes())?;
-        }
-        Ok(held)
     }
 
     pub(super) fn apply(&self, shard: u32, changes: Vec<Change>) -> Result<(), Coded> {

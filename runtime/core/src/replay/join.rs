@@ -2,13 +2,21 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::code::Coded;
 use crate::headers;
 use crate::id::digest;
 use crate::outputs::{Output, Outputs};
-use crate::record::{Position, Record};
+use crate::ports::Topics;
+use crate::reader::Reader;
+use crate::record::{Position, Record, TopicPartition};
 use crate::replay::Told;
 use crate::service::{Service, source};
+use crate::time::Timestamp;
+
+/// By how much older than others a record can be that stands behind them: its unit was that slow.
+const SLOWEST: Duration = Duration::from_hours(1);
 
 /// Bytes of emissions that are kept to tell fields apart, unless chosen otherwise.
 pub const KEPT_BYTES: usize = 256 << 20;
@@ -95,11 +103,6 @@ impl Join {
         self.emitted
     }
 
-    /// The topics in which what was emitted then stands.
-    pub fn is_event_topic(&self, topic: &str) -> bool {
-        !self.own.contains(topic)
-    }
-
     /// Takes what a unit emits.
     pub fn emits(&mut self, told: &Told) {
         self.causes.insert(digest_of(&[told.id.as_bytes()]));
@@ -113,7 +116,7 @@ impl Join {
         let key = told.record.key.as_deref().unwrap_or_default();
         let lane = digest_of(&[told.handler.as_bytes(), key]);
         for output in outputs.iter() {
-            if !self.is_event_topic(output.topic) {
+            if self.own.contains(output.topic) {
                 continue;
             }
             let named = Named::of(output.topic, output.key, output.headers, output.value);
@@ -152,8 +155,42 @@ impl Join {
         self.emitted += other.emitted;
     }
 
+    /// Compares with what stands in the topics of a service's events: all of it, or what was emitted by units that saw a time between two.
+    pub async fn against(
+        &mut self,
+        service: &Service,
+        topics: &Arc<dyn Topics>,
+        between: Option<(Timestamp, Timestamp)>,
+        mut see: impl FnMut(Joined, &Position, &Record),
+    ) -> Result<(), Coded> {
+        for topic in service.output_topics() {
+            if self.own.contains(topic) {
+                continue;
+            }
+            let partitions = topics.describe(topic).await?.map_or(0, |info| info.partitions);
+            for number in 0..partitions {
+                let partition = TopicPartition::new(Arc::clone(topic), number);
+                let from = match between {
+                    None => Some(0),
+                    Some((from, _)) => topics.offset_at(&partition, from).await?,
+                };
+                let Some(from) = from else { continue };
+                let mut reader = Reader::new(Arc::clone(topics), partition.clone(), from);
+                let mut records = reader.read().await?;
+                while !records.is_empty() {
+                    for record in &records {
+                        see(self.compare(topic, record), &partition.at(record.offset), record);
+                    }
+                    let is_late = |record: &Record| between.is_some_and(|(_, to)| record.timestamp > to + SLOWEST);
+                    records = if records.iter().any(is_late) { Vec::new() } else { reader.read().await? };
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Compares an event that was emitted then; those of a partition in their order.
-    pub fn compare(&mut self, topic: &str, record: &Record) -> Joined {
+    fn compare(&mut self, topic: &str, record: &Record) -> Joined {
         let headers = record.headers.as_bytes();
         let named = Named::of(topic, record.key.as_deref(), headers, record.value.as_deref());
         let Some(emissions) = self.emissions.get_mut(&named.name).filter(|emissions| !emissions.is_empty()) else {
@@ -200,12 +237,11 @@ struct Named<'h> {
 
 impl<'h> Named<'h> {
     fn of(topic: &str, key: Option<&[u8]>, block: &'h [u8], value: Option<&[u8]>) -> Self {
-        let found = |wanted| headers::iter(block).find(|(name, _)| *name == wanted).and_then(|(_, value)| value);
-        let Some(id) = found(headers::ID) else {
+        let Some(id) = headers::find(block, headers::ID) else {
             let name = digest_of(&[topic.as_bytes(), &mark(key, block, value).to_be_bytes()]);
             return Self { name, id: None };
         };
-        let source = found(headers::SOURCE).unwrap_or_default();
+        let source = headers::find(block, headers::SOURCE).unwrap_or_default();
         Self { name: digest_of(&[topic.as_bytes(), source, id]), id: std::str::from_utf8(id).ok() }
     }
 }

@@ -45,8 +45,6 @@ const HELD_BYTES: usize = 16 << 20;
 pub struct Wanted {
     /// What each changes in the state of its handler.
     pub changes: bool,
-    /// All that the state holds of what it needs, before it runs.
-    pub state: bool,
     /// Whether handlers may call outside where no answer was kept.
     pub calls: bool,
 }
@@ -139,16 +137,12 @@ impl Session {
         wanted: Wanted,
     ) -> Result<Option<Told>, Coded> {
         self.env.see_time(before.at);
-        if wanted.state {
-            self.flush(shard)?;
-        }
         let replayed = self.shards.get_mut(&shard).expect("the shard has begun");
         let Some((mut unit, step)) = replayed.made(before, record).await? else { return Ok(None) };
-        let held = if wanted.state { self.held.of_unit(&unit, before)? } else { Vec::new() };
         let answers = before.noted.answers.clone().into();
         unit.recorded = Some(Recorded { answers, may_call: wanted.calls });
         let ended = again(&mut unit, step, &before.noted.ended, before.noted.attempt).await?;
-        let told = Told::of(&mut unit, ended, before, (wanted, held));
+        let told = Told::of(&mut unit, ended, before, wanted);
         for entered in unit.entered.drain(..) {
             replayed.enter(entered);
         }

@@ -95,7 +95,7 @@ impl Survey {
                 survey.meant += meant;
             }
             let (number, is_complete, units) = (page.number, page.is_complete, page.units());
-            survey.pages.push(PageAt { offset, number, is_complete, units, at: Timestamp::from_millis(page.at) });
+            survey.pages.push(PageAt { offset, number, is_complete, units, at: page.time(0) });
         }
         Ok(survey)
     }

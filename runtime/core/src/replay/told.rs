@@ -8,7 +8,7 @@ use crate::code::Coded;
 use crate::headers;
 use crate::journal::Noted;
 use crate::outputs::Outputs;
-use crate::ports::{Committing, Entry};
+use crate::ports::Committing;
 use crate::record::{Position, Record};
 use crate::replay::{Before, Wanted};
 use crate::state::{ScopeKey, StateId};
@@ -45,8 +45,6 @@ pub struct Told {
     pub timers: Vec<TimerChange>,
     /// What the journal notes of it: how it ended then, and what it was answered from outside.
     pub noted: Noted,
-    /// What the state held before it ran of its handler and key, if that is wanted: values, timers and parked records.
-    pub held: Vec<Entry>,
 }
 
 /// A change of state.
@@ -72,12 +70,7 @@ pub enum TimerChange {
 }
 
 impl Told {
-    pub(super) fn of(
-        unit: &mut Unit,
-        again: Again,
-        before: &Before<'_>,
-        (wanted, held): (Wanted, Vec<Entry>),
-    ) -> Result<Self, Coded> {
+    pub(super) fn of(unit: &mut Unit, again: Again, before: &Before<'_>, wanted: Wanted) -> Result<Self, Coded> {
         let Again { is_handled, failure, beyond } = again;
         let (changes, timers) = if wanted.changes { (changes(unit)?, timers(unit)) } else { Default::default() };
         let fresh = unit.home.env.outputs();
@@ -95,7 +88,6 @@ impl Told {
             changes,
             timers,
             noted: before.noted.clone(),
-            held,
             record: unit.record.clone(),
         })
     }

@@ -7,7 +7,6 @@ use crate::journal;
 use crate::outputs::{Address, Outputs};
 use crate::shard::Shard;
 use crate::state::runtime_id;
-use crate::time::Timestamp;
 use crate::unit::{Home, Unit};
 
 impl Shard {
@@ -29,7 +28,7 @@ impl Shard {
         let headers = Headers::from_pairs([(headers::TYPE, Some(journal::PAGE.as_bytes()))]);
         for page in pages {
             let partition = shard % env.output_topics[usize::from(topic)].partitions;
-            let address = Address { topic, partition, timestamp: Timestamp::from_millis(page.at) };
+            let address = Address { topic, partition, timestamp: page.time(0) };
             outputs.push_raw(address, None, &headers, Some(&page.to_bytes()));
         }
     }

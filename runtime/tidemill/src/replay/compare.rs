@@ -1,14 +1,12 @@
 //! What a replay emits, held against what stands in the topics.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 use tidemill_core::code::Coded;
 use tidemill_core::headers;
 use tidemill_core::journal::Ending;
-use tidemill_core::record::{Position, Record, TopicPartition};
+use tidemill_core::record::{Position, Record};
 use tidemill_core::replay::{Emission, Join, Joined, KEPT_BYTES, Told};
 use tidemill_core::time::Timestamp;
 
@@ -17,10 +15,6 @@ use super::fields::{Field, Written, differ, shown};
 
 /// Differences that are described; others are counted.
 const MOST_DESCRIBED: usize = 10_000;
-/// Records that are read at once.
-const BATCH: usize = 10_000;
-/// By how much older than others a record can be that stands behind them: its unit was that slow.
-const SLOWEST: Duration = Duration::from_hours(1);
 
 /// How the events of a replay compare with those that were emitted then.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -102,21 +96,20 @@ impl Comparison {
 /// What one thread of a replay gathers.
 struct Part {
     join: Join,
-    records: u64,
-    failing: Vec<Difference>,
-    failures: u64,
+    /// What is found before anything is compared.
+    found: Comparison,
     /// The oldest and the newest time that a unit saw.
     times: Option<(Timestamp, Timestamp)>,
 }
 
-fn see(part: &mut Part, told: &Told) -> ControlFlow<()> {
-    part.records += 1;
-    part.join.emits(told);
-    part.times = Some(part.times.map_or((told.at, told.at), |(from, to)| (from.min(told.at), to.max(told.at))));
-    if let (Ending::Done, Some(failure)) = (&told.noted.ended, &told.failure) {
-        part.failures += 1;
-        if part.failing.len() < MOST_DESCRIBED {
-            part.failing.push(Difference {
+impl Part {
+    fn see(&mut self, told: &Told) {
+        self.found.records += 1;
+        self.join.emits(told);
+        self.saw(told.at, told.at);
+        if let (Ending::Done, Some(failure)) = (&told.noted.ended, &told.failure) {
+            self.found.failing += 1;
+            self.found.note(Difference {
                 kind: Kind::Failing,
                 position: told.position.to_string(),
                 topic: String::new(),
@@ -128,79 +121,49 @@ fn see(part: &mut Part, told: &Told) -> ControlFlow<()> {
             });
         }
     }
-    ControlFlow::Continue(())
+
+    fn saw(&mut self, oldest: Timestamp, newest: Timestamp) {
+        self.times = Some(self.times.map_or((oldest, newest), |(from, to)| (from.min(oldest), to.max(newest))));
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.join.extend(other.join);
+        self.found.records += other.found.records;
+        self.found.failing += other.found.failing;
+        other.found.differences.into_iter().for_each(|difference| self.found.note(difference));
+        if let Some((oldest, newest)) = other.times {
+            self.saw(oldest, newest);
+        }
+    }
 }
 
 impl Replay {
     /// Runs it on as many threads as this machine has cores, and compares what is emitted with what was emitted then. `ignored` are fields
     /// that may differ: `key`, `header.NAME`, or the path of a field of the value.
     pub async fn diff(&self, ignored: &[String]) -> Result<Comparison, Coded> {
-        let service = Arc::clone(&self.service);
-        let part = || Part {
-            join: Join::new(&service, KEPT_BYTES),
-            records: 0,
-            failing: Vec::new(),
-            failures: 0,
-            times: None,
+        let part = || Part { join: Join::new(&self.service, KEPT_BYTES), found: Comparison::default(), times: None };
+        let mut whole = part();
+        let see = |part: &mut Part, told: Told| {
+            part.see(&told);
+            Ok(ControlFlow::Continue(()))
         };
-        let (mut whole, mut comparison) = (part(), Comparison::default());
-        for (ran, part) in self.parts(part, |part, told| Ok(see(part, &told))).await? {
-            whole.join.extend(part.join);
-            comparison.records += part.records;
-            comparison.unknown += ran.unknown;
-            comparison.failing += part.failures;
-            part.failing.into_iter().for_each(|difference| comparison.note(difference));
-            whole.times = match (whole.times, part.times) {
-                (Some((from, to)), Some((other_from, other_to))) => Some((from.min(other_from), to.max(other_to))),
-                (times, other) => times.or(other),
-            };
+        for (ran, part) in self.parts(part, see).await? {
+            whole.extend(part);
+            whole.found.unknown += ran.unknown;
         }
-        let mut join = whole.join;
+        let Part { mut join, found: mut comparison, times } = whole;
         comparison.emitted = join.emitted();
-        if let Some(times) = whole.times {
-            for topic in
-                self.service.output_topics().filter(|topic| join.is_event_topic(topic)).cloned().collect::<Vec<_>>()
-            {
-                self.compare(&topic, times, &mut join, ignored, &mut comparison).await?;
-            }
+        if times.is_some() {
+            let see = |joined, position: &Position, record: &Record| {
+                self.joined(joined, position, record, ignored, &mut comparison);
+            };
+            join.against(&self.service, &self.broker.topics(), times, see).await?;
         }
         for emission in join.into_extra() {
             comparison.extra += 1;
-            let of = describe(Kind::Extra, &emission, Vec::new());
-            comparison.note(of);
+            comparison.note(describe(Kind::Extra, &emission, Vec::new()));
         }
         Ok(comparison)
-    }
-
-    /// Compares what was emitted to one topic in this time.
-    async fn compare(
-        &self,
-        topic: &Arc<str>,
-        (from, to): (Timestamp, Timestamp),
-        join: &mut Join,
-        ignored: &[String],
-        comparison: &mut Comparison,
-    ) -> Result<(), Coded> {
-        let topics = self.broker.topics();
-        let partitions = topics.describe(topic).await?.map_or(0, |info| info.partitions);
-        for number in 0..partitions {
-            let partition = TopicPartition::new(Arc::clone(topic), number);
-            let Some(mut next) = topics.offset_at(&partition, from).await? else { continue };
-            loop {
-                let batch = topics.records(&partition, next, BATCH).await?;
-                next = batch.next;
-                let is_last = batch.records.len() < BATCH;
-                let is_over = batch.records.iter().any(|record| record.timestamp > to + SLOWEST);
-                for record in batch.records {
-                    let joined = join.compare(topic, &record);
-                    self.joined(joined, &partition.at(record.offset), &record, ignored, comparison);
-                }
-                if is_last || is_over {
-                    break;
-                }
-            }
-        }
-        Ok(())
     }
 
     fn joined(
@@ -256,10 +219,7 @@ impl Replay {
 
 fn describe(kind: Kind, emission: &Emission, fields: Vec<Field>) -> Difference {
     let content = emission.content.as_ref();
-    let event = content.and_then(|content| {
-        let mut headers = headers::iter(&content.headers);
-        headers.find_map(|(name, value)| value.filter(|_| name == headers::TYPE))
-    });
+    let event = content.and_then(|content| headers::find(&content.headers, headers::TYPE));
     Difference {
         kind,
         position: emission.cause.to_string(),

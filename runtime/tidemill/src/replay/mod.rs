@@ -128,7 +128,7 @@ impl Replay {
         &self,
         mut see: impl FnMut(Told, Duration) -> Result<ControlFlow<()>, Coded>,
     ) -> Result<Ran, Coded> {
-        let (mut ran, wanted) = (Ran::default(), Wanted { changes: true, calls: self.calls, ..Wanted::default() });
+        let (mut ran, wanted) = (Ran::default(), Wanted { changes: true, calls: self.calls });
         for (shard, bounds) in self.bounds().await? {
             let mut is_over = false;
             let of_shard = self.shard(shard, bounds, wanted, |told, took| {
@@ -136,8 +136,7 @@ impl Replay {
                 is_over = went_on.is_break();
                 Ok(went_on)
             });
-            let Ran { units, unknown } = of_shard.await?;
-            ran = Ran { units: ran.units + units, unknown: ran.unknown + unknown };
+            ran += of_shard.await?;
             if is_over {
                 break;
             }

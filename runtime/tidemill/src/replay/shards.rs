@@ -1,7 +1,7 @@
 //! A replay shard by shard, on one thread or on several.
 
 use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,9 +18,7 @@ use tokio::sync::oneshot;
 use super::select::Selects;
 use super::{Replay, State};
 use crate::host::{Stopwatch, event_loop};
-
-/// Entries of state that are copied at once.
-const PAGE: usize = 10_000;
+use crate::query;
 
 impl Replay {
     /// The bounds of each shard that is meant. A service that keeps no journal is an error (TM-0901).
@@ -70,17 +68,14 @@ impl Replay {
 
     /// A copy of the state that a shard has now.
     async fn current(&self, shard: u32) -> Result<Arc<dyn Store>, Coded> {
-        let (held, mut range) = (store::memory(), KeyRange::all());
-        loop {
-            let page = self.broker.state(self.service.name(), shard, &range, PAGE).await?;
-            let last = page.last().map(|(key, _)| key.clone()).filter(|_| page.len() == PAGE);
+        let held = store::memory();
+        let (broker, service) = (&*self.broker, self.service.name());
+        query::of_shard(broker, service, shard, KeyRange::all(), |page| {
             let changes = page.into_iter().map(|(key, value)| Change { key, value: Some(value) });
-            held.apply(changes.collect(), Durability::Buffered)?;
-            match last {
-                Some(last) => range.start = Bound::Excluded(last),
-                None => return Ok(held),
-            }
-        }
+            held.apply(changes.collect(), Durability::Buffered)
+        })
+        .await?;
+        Ok(held)
     }
 
     /// Runs all shards that are meant, as many at a time as this machine has cores. Each has its own `part`, which sees its units.
@@ -112,9 +107,7 @@ impl Replay {
             let ended = event_loop().block_on(async {
                 let mut ran = Ran::default();
                 for (shard, bounds) in share {
-                    let Ran { units, unknown } =
-                        self.shard(shard, bounds, wanted, |told, _| see(&mut part, told)).await?;
-                    ran = Ran { units: ran.units + units, unknown: ran.unknown + unknown };
+                    ran += self.shard(shard, bounds, wanted, |told, _| see(&mut part, told)).await?;
                 }
                 Ok(ran)
             });

@@ -199,9 +199,7 @@ impl Cell {
 
 impl Emitted {
     fn of(service: &Service, output: &Output<'_>) -> Self {
-        let found =
-            |wanted| headers::iter(output.headers).find(|(name, _)| *name == wanted).and_then(|(_, value)| value);
-        let text = |wanted| found(wanted).map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default();
+        let text = |name| String::from_utf8_lossy(headers::find(output.headers, name).unwrap_or_default()).into_owned();
         let event = text(headers::TYPE);
         Self {
             topic: output.topic.to_string(),
