@@ -23,3 +23,4 @@ mod shop;
 mod storefront;
 mod timers;
 mod totals;
+mod traced;

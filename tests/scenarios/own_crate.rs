@@ -14,16 +14,16 @@ const CARELESS: &str = include_str!("programs/own_crate/careless.rs");
 /// The most lines that testing a service may take.
 const LINES: usize = 30;
 
-/// Makes the crate, which depends on this checkout by path.
-fn make(folder: &Path) {
-    let runtime = root().join("runtime");
+/// Makes the crate, which depends on packages of this checkout by their paths: on these for its tests.
+pub(crate) fn make(folder: &Path, for_tests: &[(&str, &str)]) {
+    let for_tests = for_tests.iter().map(|(name, path)| (*name, root().join(path)));
+    let for_tests = for_tests.map(|(name, path)| format!("{name} = {{ path = \"{}\" }}\n", path.display()));
     let manifest = format!(
         "[package]\nname = \"own_crate\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
          [dependencies]\nserde = {{ version = \"1\", features = [\"derive\"] }}\ntidemill = {{ path = \"{}\" }}\n\n\
-         [dev-dependencies]\ntidemill-testkit = {{ path = \"{}\" }}\n\n\
-         [profile.dev]\ndebug = \"line-tables-only\"\n\n[workspace]\n",
-        runtime.join("tidemill").display(),
-        runtime.join("testkit").display(),
+         [dev-dependencies]\n{}\n[profile.dev]\ndebug = \"line-tables-only\"\n\n[workspace]\n",
+        root().join("runtime/tidemill").display(),
+        for_tests.collect::<String>(),
     );
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -32,13 +32,12 @@ fn make(folder: &Path) {
     };
     write("Cargo.toml", &manifest);
     write("src/lib.rs", SERVICE);
-    write("tests/good.rs", GOOD);
-    write("tests/careless.rs", CARELESS);
     // The same versions as here, which are there already.
     fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).expect("the lock file");
 }
 
-fn test(folder: &Path, target: &str) -> (Output, String) {
+/// Runs one of its tests, and answers what that said.
+pub(crate) fn test(folder: &Path, target: &str) -> (Output, String) {
     let mut command = Command::new(env!("CARGO"));
     command.args(["test", "--offline", "--test", target]).current_dir(folder).env_remove("RUST_TEST_NOCAPTURE");
     // What this workspace has built is not built again.
@@ -54,7 +53,11 @@ fn test(folder: &Path, target: &str) -> (Output, String) {
 fn a_service_elsewhere_is_tested_in_thirty_lines_and_told_what_is_wrong() {
     assert!(GOOD.lines().count() <= LINES, "testing a service takes {} lines", GOOD.lines().count());
     let folder = tempfile::tempdir().expect("a folder");
-    make(folder.path());
+    make(folder.path(), &[("tidemill-testkit", "runtime/testkit")]);
+    fs::create_dir_all(folder.path().join("tests")).expect("a folder of the test");
+    for (name, text) in [("good", GOOD), ("careless", CARELESS)] {
+        fs::write(folder.path().join(format!("tests/{name}.rs")), text).expect("a file of the test");
+    }
     let (output, text) = test(folder.path(), "good");
     assert!(output.status.success(), "{text}");
     let (output, text) = test(folder.path(), "careless");

@@ -36,7 +36,7 @@ const SEAMS: &[Seam] = &[
             "tests/scenarios",
         ],
     },
-    Seam { crates: &["indicatif"], homes: &["handlers/shop", "runtime/tidemill/src/command/replay"] },
+    Seam { crates: &["indicatif"], homes: &["handlers/shop", "runtime/tidemill/src/command/past/watched"] },
     Seam { crates: &["axum", "tower"], homes: &["handlers/storefront/src/http", "handlers/storefront/src/serve"] },
     Seam { crates: &["deadpool-postgres"], homes: &["handlers/storefront/src/store/database"] },
     Seam { crates: &["utoipa"], homes: &["handlers/storefront"] },

@@ -10,7 +10,7 @@ use tidemill::host::{Host, Until};
 
 use crate::faults;
 use crate::feed::{self, create_missing};
-use crate::options::{Demo, Run};
+use crate::options::{Demo, Luck, Run};
 use crate::progress::{Counts, Progress, Work};
 use crate::report::Report;
 use crate::services;
@@ -19,14 +19,14 @@ use crate::services;
 ///
 /// In a directory that holds data already, the services go on from there, the input is fed on top of it, and the report tells
 /// of everything in the directory.
-pub(crate) async fn demo(options: Demo) -> Result<Exit, Coded> {
+pub(crate) async fn demo(options: Demo, luck: Luck) -> Result<Exit, Coded> {
     #[expect(clippy::disallowed_methods, reason = "the shop is a program, and reports how long it took")]
     let begun = Instant::now();
     let configuration = Configuration::load(&options.common)?;
     // Looked at before anything is made: a bad input leaves no directory behind.
     let survey = Survey::of(options.source.input())?;
     let mut host = Host::open(configuration)?;
-    for service in services::all(options.luck) {
+    for service in services::all(luck) {
         host.add(service)?;
     }
     create_missing(&host).await?;
@@ -36,7 +36,7 @@ pub(crate) async fn demo(options: Demo) -> Result<Exit, Coded> {
     let mut summary = Summary::default();
     let feed = async {
         summary = feed::publish(survey, &host, &options.source, &counts).await?;
-        faults::publish(&host, options.luck.faults, summary.invoices).await
+        faults::publish(&host, luck.faults, summary.invoices).await
     };
     let ended = host.run_with(feed, Until::Drained).await;
     drop(progress);
@@ -46,15 +46,15 @@ pub(crate) async fn demo(options: Demo) -> Result<Exit, Coded> {
         // Told to stop: what was left is logged, and a report would tell of a part.
         exit => return Ok(exit),
     }
-    let report = Report::read(host.broker(), host.services(), options.luck.faults.is_some()).await?;
+    let report = Report::read(host.broker(), host.services(), luck.faults.is_some()).await?;
     #[expect(clippy::disallowed_methods, reason = "as above")]
     report.taking(begun.elapsed()).print(options.output)?;
     Ok(Exit::Done)
 }
 
 /// Runs services until they are told to stop, or until nothing is left to do.
-pub(crate) async fn run(options: Run) -> Result<Exit, Coded> {
-    let services = services::named(&options.services, options.luck)?;
+pub(crate) async fn run(options: Run, luck: Luck) -> Result<Exit, Coded> {
+    let services = services::named(&options.services, luck)?;
     let mut host = Host::open(Configuration::load(&options.common)?)?;
     for service in services {
         host.add(service)?;

@@ -15,17 +15,17 @@ use crate::progress::{Counts, Progress, Work};
 use crate::services;
 
 /// Publishes the input and runs nothing.
-pub(crate) async fn ingest(options: Ingest) -> Result<Exit, Coded> {
+pub(crate) async fn ingest(options: Ingest, luck: Luck) -> Result<Exit, Coded> {
     let configuration = Configuration::load(&options.common)?;
     let survey = Survey::of(options.source.input())?;
-    let host = open(configuration, options.luck)?;
+    let host = open(configuration, luck)?;
     create_missing(&host).await?;
     let counts = Arc::new(Counts::default());
     let progress = Progress::show(Work { lines: survey.lines(), events: 0 }, &counts);
     let published = publish(survey, &host, &options.source, &counts).await;
     drop(progress);
     let summary = published?;
-    faults::publish(&host, options.luck.faults, summary.invoices).await?;
+    faults::publish(&host, luck.faults, summary.invoices).await?;
     tell_rejected(&summary, &options.source);
     let Summary { lines, invoices, .. } = summary;
     say(&format!("{lines} lines of {invoices} invoices published"));
@@ -55,15 +55,15 @@ pub(crate) fn tell_rejected(summary: &Summary, source: &Source) {
 }
 
 /// Creates the shop's topics.
-pub(crate) async fn create_topics(options: Asked) -> Result<Exit, Coded> {
-    let host = open(Configuration::load(&options.common)?, options.luck)?;
+pub(crate) async fn create_topics(options: Asked, luck: Luck) -> Result<Exit, Coded> {
+    let host = open(Configuration::load(&options.common)?, luck)?;
     create_missing(&host).await?;
     check(&host).await
 }
 
 /// Says which of the shop's topics there are. TM-0401 when one is missing.
-pub(crate) async fn check_topics(options: Asked) -> Result<Exit, Coded> {
-    check(&open(Configuration::load(&options.common)?, options.luck)?).await
+pub(crate) async fn check_topics(options: Asked, luck: Luck) -> Result<Exit, Coded> {
+    check(&open(Configuration::load(&options.common)?, luck)?).await
 }
 
 /// The broker, with all services to ask about their topics; none of them runs.

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use ingest::Input;
 use orders::Bug;
 use tidemill::code::{Coded, Exit};
-use tidemill::command::{Beside, DeadLetters, Inbox, Options, Output, Parked, Replay, RunOptions, Sagas, Timers};
+use tidemill::command::{Beside, DeadLetters, Inbox, Options, Output, Parked, Past, RunOptions, Sagas, Timers};
 
 use crate::{demo, feed, report, services};
 
@@ -23,6 +23,8 @@ pub(crate) struct Shop {
     command: Option<Command>,
     #[command(flatten)]
     demo: Demo,
+    #[command(flatten)]
+    luck: Luck,
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,8 +58,8 @@ enum Command {
     /// Events that had their effects, so that copies of them have none: look one up.
     #[command(subcommand)]
     Inbox(Inbox),
-    /// Do again what the services did, with this build: nothing leaves, and what they emit can be compared with what they emitted then.
-    Replay(Box<Again>),
+    #[command(flatten)]
+    Past(Past),
     #[command(flatten)]
     Beside(Beside),
 }
@@ -71,8 +73,6 @@ pub(crate) struct Demo {
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Output,
     #[command(flatten)]
-    pub(crate) luck: Luck,
-    #[command(flatten)]
     pub(crate) common: Options,
 }
 
@@ -81,8 +81,6 @@ pub(crate) struct Demo {
 pub(crate) struct Ingest {
     #[command(flatten)]
     pub(crate) source: Source,
-    #[command(flatten)]
-    pub(crate) luck: Luck,
     #[command(flatten)]
     pub(crate) common: Options,
 }
@@ -96,8 +94,6 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) until: RunOptions,
     #[command(flatten)]
-    pub(crate) luck: Luck,
-    #[command(flatten)]
     pub(crate) common: Options,
 }
 
@@ -108,31 +104,20 @@ pub(crate) struct Report {
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Output,
     #[command(flatten)]
-    pub(crate) luck: Luck,
-    #[command(flatten)]
     pub(crate) common: Options,
-}
-
-/// Options of `replay`.
-#[derive(Debug, Args)]
-pub(crate) struct Again {
-    #[command(flatten)]
-    luck: Luck,
-    #[command(flatten)]
-    replay: Replay,
 }
 
 /// What goes wrong in the shop: the same seed has the same go wrong.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Luck {
     /// Has the bank of `payments` fail where this seed says so, adds bytes that are no events, and reports both.
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, global = true, value_name = "SEED")]
     pub(crate) faults: Option<u64>,
     /// Has carriers refuse orders where this seed says so.
-    #[arg(long, value_name = "SEED", default_value_t = shipping::SEED)]
+    #[arg(long, global = true, value_name = "SEED", default_value_t = shipping::SEED)]
     pub(crate) carriers: u64,
     /// Builds a bug into `orders`, for a replay to find.
-    #[arg(long, value_enum, value_name = "BUG")]
+    #[arg(long, global = true, value_enum, value_name = "BUG")]
     pub(crate) bug: Option<Bug>,
 }
 
@@ -153,8 +138,6 @@ enum Topics {
 /// Options of `topics`.
 #[derive(Debug, Args)]
 pub(crate) struct Asked {
-    #[command(flatten)]
-    pub(crate) luck: Luck,
     #[command(flatten)]
     pub(crate) common: Options,
 }
@@ -188,20 +171,21 @@ impl Source {
 
 /// Does what the command line asks for.
 pub(crate) async fn work(shop: Shop) -> Result<Exit, Coded> {
-    match shop.command {
-        None => demo::demo(shop.demo).await,
-        Some(Command::Demo(options)) => demo::demo(options).await,
-        Some(Command::Ingest(options)) => feed::ingest(options).await,
-        Some(Command::Run(options)) => demo::run(options).await,
-        Some(Command::Report(options)) => report::report(options).await,
-        Some(Command::Topics(Topics::Create(options))) => feed::create_topics(options).await,
-        Some(Command::Topics(Topics::Check(options))) => feed::check_topics(options).await,
-        Some(Command::DeadLetters(command)) => command.carry_out(services::all(Luck::default())).await,
-        Some(Command::Parked(command)) => command.carry_out(services::all(Luck::default())).await,
-        Some(Command::Sagas(command)) => command.carry_out(services::all(Luck::default())).await,
-        Some(Command::Timers(command)) => command.carry_out(services::all(Luck::default())).await,
-        Some(Command::Inbox(command)) => command.carry_out(services::all(Luck::default())).await,
-        Some(Command::Replay(again)) => again.replay.carry_out(services::all(again.luck)).await,
+    let Shop { command, demo, luck } = shop;
+    match command {
+        None => demo::demo(demo, luck).await,
+        Some(Command::Demo(options)) => demo::demo(options, luck).await,
+        Some(Command::Ingest(options)) => feed::ingest(options, luck).await,
+        Some(Command::Run(options)) => demo::run(options, luck).await,
+        Some(Command::Report(options)) => report::report(options, luck).await,
+        Some(Command::Topics(Topics::Create(options))) => feed::create_topics(options, luck).await,
+        Some(Command::Topics(Topics::Check(options))) => feed::check_topics(options, luck).await,
+        Some(Command::DeadLetters(command)) => command.carry_out(services::all(luck)).await,
+        Some(Command::Parked(command)) => command.carry_out(services::all(luck)).await,
+        Some(Command::Sagas(command)) => command.carry_out(services::all(luck)).await,
+        Some(Command::Timers(command)) => command.carry_out(services::all(luck)).await,
+        Some(Command::Inbox(command)) => command.carry_out(services::all(luck)).await,
+        Some(Command::Past(command)) => command.carry_out(services::all(luck)).await,
         Some(Command::Beside(command)) => command.carry_out().await,
     }
 }

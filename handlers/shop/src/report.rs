@@ -145,12 +145,12 @@ impl Report {
 }
 
 /// Reads the report of a directory, without running anything.
-pub(crate) async fn report(options: options::Report) -> Result<Exit, Coded> {
+pub(crate) async fn report(options: options::Report, luck: options::Luck) -> Result<Exit, Coded> {
     #[expect(clippy::disallowed_methods, reason = "the shop is a program, and reports how long it took")]
     let begun = Instant::now();
-    let host = feed::open(Configuration::load(&options.common)?, options.luck)?;
+    let host = feed::open(Configuration::load(&options.common)?, luck)?;
     feed::require_topics(&host).await?;
-    let report = Report::read(host.broker(), host.services(), options.luck.faults.is_some()).await?;
+    let report = Report::read(host.broker(), host.services(), luck.faults.is_some()).await?;
     #[expect(clippy::disallowed_methods, reason = "as above")]
     report.taking(begun.elapsed()).print(options.output)?;
     Ok(Exit::Done)

@@ -160,6 +160,8 @@ codes! {
     RANGE_NOT_KEPT = 902, Refused;
     /// A handler calls something outside in a replay, and no answer was kept.
     CALL_NOT_RECORDED = 903, Refused;
+    /// The file of a case, of a snapshot or of exported events cannot be read, or is of no use here.
+    UNUSABLE_CASE = 904, Refused;
 }
 
 impl Code {

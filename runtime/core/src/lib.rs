@@ -19,6 +19,7 @@ pub mod id;
 pub mod inbox;
 pub mod internal;
 pub mod journal;
+pub mod journey;
 pub mod layer;
 pub mod letters;
 pub mod limits;

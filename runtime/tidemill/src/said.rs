@@ -2,13 +2,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Serialize;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tidemill_core::state::decode;
 
 /// Bytes: as text where they are that, and otherwise in base64.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Said {
     Text(String),
@@ -21,6 +21,19 @@ impl Said {
             // What a terminal would act on is no text.
             Ok(text) if !text.contains(|c: char| c.is_control() && !c.is_whitespace()) => Self::Text(text.to_owned()),
             _ => Self::Base64(BASE64.encode(bytes)),
+        }
+    }
+
+    /// In base64, whatever they are.
+    pub(crate) fn base64(bytes: &[u8]) -> Self {
+        Self::Base64(BASE64.encode(bytes))
+    }
+
+    /// The bytes again; `None` for text that is no base64.
+    pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Text(text) => Some(text.clone().into_bytes()),
+            Self::Base64(text) => BASE64.decode(text).ok(),
         }
     }
 

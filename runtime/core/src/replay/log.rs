@@ -63,19 +63,19 @@ impl Records {
 }
 
 /// The pages of one shard's journal, in their order.
-pub(super) struct Pages {
+pub(crate) struct Pages {
     reader: Reader,
     unread: VecDeque<Record>,
 }
 
 impl Pages {
     /// Those from this offset of the journal on.
-    pub(super) fn new(topics: Arc<dyn Topics>, partition: TopicPartition, from: u64) -> Self {
+    pub(crate) fn new(topics: Arc<dyn Topics>, partition: TopicPartition, from: u64) -> Self {
         Self { reader: Reader::new(topics, partition, from), unread: VecDeque::new() }
     }
 
     /// The next page, and the offset at which it stands. A record that is no page is an error (TM-0901).
-    pub(super) async fn next(&mut self) -> Result<Option<(u64, Page)>, Coded> {
+    pub(crate) async fn next(&mut self) -> Result<Option<(u64, Page)>, Coded> {
         if self.unread.is_empty() {
             self.unread.extend(self.reader.read().await?);
         }

@@ -20,7 +20,7 @@ use crate::books::{self, Entered};
 use crate::code::Coded;
 use crate::journal::{Cause, Noted};
 use crate::lane::LaneId;
-use crate::ports::{Committing, Generation, Store, Topics};
+use crate::ports::{Committing, Entry, Generation, Store, Topics};
 use crate::record::{Record, TopicPartition};
 use crate::service::Service;
 use crate::shard::{is_nobodys, parked_unit, record_unit, timer_unit};
@@ -32,10 +32,12 @@ use crate::unit::{Home, Recorded, Step, Unit, again, fetch_timer};
 use crate::worker::{Env, Ports};
 use held::Held;
 
+pub(crate) use log::Pages;
+
 pub use course::{Act, Coming, Course, Look, Ran};
 pub use join::{Content, Emission, Join, Joined, KEPT_BYTES};
 pub use survey::{Base, Bounds, Span, Survey};
-pub use told::{Changed, TimerChange, Told};
+pub use told::{Changed, Needs, TimerChange, Told};
 
 /// Bytes of changes of a shard that are held in memory before they go to its store, and of values that stay there to be read again.
 const HELD_BYTES: usize = 16 << 20;
@@ -45,6 +47,8 @@ const HELD_BYTES: usize = 16 << 20;
 pub struct Wanted {
     /// What each changes in the state of its handler.
     pub changes: bool,
+    /// What each needs to run again elsewhere.
+    pub needs: bool,
     /// Whether handlers may call outside where no answer was kept.
     pub calls: bool,
 }
@@ -137,12 +141,19 @@ impl Session {
         wanted: Wanted,
     ) -> Result<Option<Told>, Coded> {
         self.env.see_time(before.at);
-        let replayed = self.shards.get_mut(&shard).expect("the shard has begun");
-        let Some((mut unit, step)) = replayed.made(before, record).await? else { return Ok(None) };
+        let read = record.clone().filter(|_| wanted.needs);
+        let Some((mut unit, step)) = self.shard(shard).made(before, record).await? else { return Ok(None) };
         let answers = before.noted.answers.clone().into();
         unit.recorded = Some(Recorded { answers, may_call: wanted.calls });
+        let needs = if wanted.needs {
+            let state = self.found(&unit, &before.noted.cause)?;
+            Some(Needs { shard, topic: before.topic.to_owned(), record: read, state })
+        } else {
+            None
+        };
+        let replayed = self.shards.get_mut(&shard).expect("the shard has begun");
         let ended = again(&mut unit, step, &before.noted.ended, before.noted.attempt).await?;
-        let told = Told::of(&mut unit, ended, before, wanted);
+        let told = Told::of(&mut unit, ended, before, wanted).map(|told| Told { needs, ..told });
         for entered in unit.entered.drain(..) {
             replayed.enter(entered);
         }
@@ -151,6 +162,14 @@ impl Session {
             self.flush(shard)?;
         }
         told.map(Some)
+    }
+
+    /// The state that a unit finds.
+    fn found(&self, unit: &Unit, cause: &Cause) -> Result<Vec<Entry>, Coded> {
+        self.flush(unit.home.shard)?;
+        let lane = if let Cause::Parked(lane) = cause { Some(lane.as_slice()) } else { None };
+        let handler = unit.state.as_ref().map(|state| (&*unit.registered().name, &*state.key));
+        self.held.of_unit(unit.home.shard, handler, lane)
     }
 
     /// Whether this build takes a record for nobody's concern.

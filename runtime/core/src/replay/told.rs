@@ -8,7 +8,7 @@ use crate::code::Coded;
 use crate::headers;
 use crate::journal::Noted;
 use crate::outputs::Outputs;
-use crate::ports::Committing;
+use crate::ports::{Committing, Entry};
 use crate::record::{Position, Record};
 use crate::replay::{Before, Wanted};
 use crate::state::{ScopeKey, StateId};
@@ -43,8 +43,23 @@ pub struct Told {
     pub changes: Vec<Changed>,
     /// What it scheduled, and what it cancelled or replaced, if that is wanted.
     pub timers: Vec<TimerChange>,
+    /// What it needs to run again elsewhere, if that is wanted.
+    pub needs: Option<Needs>,
     /// What the journal notes of it: how it ended then, and what it was answered from outside.
     pub noted: Noted,
+}
+
+/// What a unit needs to run again, beside its service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needs {
+    /// Its shard.
+    pub shard: u32,
+    /// The topic of its record, where it handled one of the log; that may be a command about another.
+    pub topic: String,
+    /// That record. One that was parked, or a timer, lies in the state.
+    pub record: Option<Record>,
+    /// The state of its handler and key, with its timers and what is parked in its lane.
+    pub state: Vec<Entry>,
 }
 
 /// A change of state.
@@ -87,6 +102,7 @@ impl Told {
             beyond,
             changes,
             timers,
+            needs: None,
             noted: before.noted.clone(),
             record: unit.record.clone(),
         })

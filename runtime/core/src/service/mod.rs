@@ -3,6 +3,7 @@
 mod builder;
 pub(crate) mod declared;
 mod description;
+mod taken;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ use crate::state::{StateId, own_name};
 pub use builder::ServiceBuilder;
 pub use declared::HandlerBuilder;
 pub use description::EventInfo;
+pub use taken::Taken;
 
 /// A set of handlers that consume as one group, with a stable name. Shared by all its workers.
 pub struct Service {

@@ -9,7 +9,7 @@ use tidemill_core::service::ServiceBuilder;
 
 use crate::command::reset::Wanted;
 use crate::command::{
-    Beside, Config, DeadLetters, Inbox, Options, Output, Parked, Replay, RunOptions, Sagas, Timers, Topics, describe,
+    Beside, Config, DeadLetters, Inbox, Options, Output, Parked, Past, RunOptions, Sagas, Timers, Topics, describe,
     execute, lag, pause, reset,
 };
 use crate::config::Configuration;
@@ -89,8 +89,8 @@ enum Command {
     /// Events that had their effects, so that copies of them have none: look one up.
     #[command(subcommand)]
     Inbox(Inbox),
-    /// Do again what the service did, with this build: nothing leaves, and what it emits can be compared with what it emitted then.
-    Replay(Replay),
+    #[command(flatten)]
+    Past(Past),
     #[command(flatten)]
     Beside(Beside),
     /// Show how many records the service has still to do.
@@ -103,7 +103,7 @@ enum Command {
 }
 
 /// The `main` of a service's program: `run`, `describe`, `config show`, `topics create`, `topics check`,
-/// `lag`, `pause`, `resume`, `reset`, `dead-letters`, `parked`, `sagas`, `timers`, `inbox`, `replay`, `database`, `outbox` and `relay`.
+/// `lag`, `pause`, `resume`, `reset`, `dead-letters`, `parked`, `sagas`, `timers`, `inbox`, `replay`, `history`, `journey`, `capture`, `debug`, `testcase`, `database`, `outbox` and `relay`.
 pub fn main(service: ServiceBuilder) -> ExitCode {
     main_with(|_: Nothing| service)
 }
@@ -141,7 +141,7 @@ async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Co
         Command::Sagas(command) => command.carry_out(vec![service]).await,
         Command::Timers(command) => command.carry_out(vec![service]).await,
         Command::Inbox(command) => command.carry_out(vec![service]).await,
-        Command::Replay(command) => command.carry_out(vec![service]).await,
+        Command::Past(command) => command.carry_out(vec![service]).await,
         Command::Beside(command) => command.carry_out().await,
         Command::Lag { output, options } => {
             lag::show(&existing(Configuration::load(&options)?, service)?, output).await

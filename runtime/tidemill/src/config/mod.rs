@@ -29,6 +29,9 @@ const NONE: &str = "none";
 /// What is shown of a secret.
 const HIDDEN: &str = "(hidden)";
 
+/// What stands before the keys that decide on units.
+const UNITS: [&str; 4] = ["limits.", "failures.", "handlers.", "dead_letters."];
+
 /// One value and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Setting {
@@ -90,6 +93,22 @@ impl Configuration {
     pub fn with(mut self, key: &str, text: &str) -> Result<Self, Coded> {
         self.apply(Given { key: key.to_owned(), text: text.to_owned(), origin: Origin::Program })?;
         Ok(self)
+    }
+
+    /// The same configuration with one value where no layer has it.
+    pub(crate) fn or(self, key: &str, text: &str) -> Result<Self, Coded> {
+        let is_given = self.settings.get(key).is_some_and(|setting| setting.origin != Origin::Default);
+        if is_given { Ok(self) } else { self.with(key, text) }
+    }
+
+    /// What was given that decides on the units of a service: limits, and what follows failures.
+    pub(crate) fn of_units(&self, service: &str) -> BTreeMap<String, String> {
+        let given = self.settings.iter().filter(|(_, setting)| setting.origin != Origin::Default);
+        let is_of_units = |key: &str| {
+            let (of, key) = keys::split_service(key).map_or((service, key), |(of, key)| (of, key));
+            of == service && UNITS.iter().any(|group| key.starts_with(group))
+        };
+        given.filter(|(key, _)| is_of_units(key)).map(|(key, setting)| (key.clone(), setting.text.clone())).collect()
     }
 
     fn apply(&mut self, given: Given) -> Result<(), Coded> {

@@ -190,6 +190,11 @@ impl Host {
         self.schemas.as_ref()
     }
 
+    /// The same for one who writes nothing, and so registers nothing.
+    pub(crate) fn known_schemas(&self) -> Result<Option<Arc<dyn Schemas>>, Coded> {
+        registry::open(&self.configuration.clone().with("registry.register", "never")?, &self.clock, &self.blocking)
+    }
+
     /// An id that nothing else has.
     pub(crate) fn new_id() -> String {
         let chance = machine::SplitMix::seeded();

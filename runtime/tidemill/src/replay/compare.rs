@@ -35,6 +35,8 @@ pub struct Comparison {
     pub moved: u64,
     /// Units that were done then, and fail now.
     pub failing: u64,
+    /// Units that failed then, and do not now.
+    pub mended: u64,
     /// Units that could not run: what they handled was parked or scheduled before the state begins.
     pub unknown: u64,
     /// What is not as it was; of many differences, the first.
@@ -78,12 +80,15 @@ pub enum Kind {
     Moved,
     /// A unit fails that was done.
     Failing,
+    /// A unit is done that failed.
+    Mended,
 }
 
 impl Comparison {
     /// Whether all is as it was.
     pub const fn is_equal(&self) -> bool {
-        self.different == 0 && self.missing == 0 && self.extra == 0 && self.moved == 0 && self.failing == 0
+        let Self { different, missing, extra, moved, failing, mended, .. } = self;
+        *different + *missing + *extra + *moved + *failing + *mended == 0
     }
 
     fn note(&mut self, difference: Difference) {
@@ -107,19 +112,27 @@ impl Part {
         self.found.records += 1;
         self.join.emits(told);
         self.saw(told.at, told.at);
-        if let (Ending::Done, Some(failure)) = (&told.noted.ended, &told.failure) {
+        let kind = match (&told.noted.ended, &told.failure) {
+            (Ending::Done, Some(_)) => Kind::Failing,
+            (Ending::Done, None) | (_, Some(_)) => return,
+            (_, None) if told.is_handled => Kind::Mended,
+            _ => return,
+        };
+        if kind == Kind::Failing {
             self.found.failing += 1;
-            self.found.note(Difference {
-                kind: Kind::Failing,
-                position: told.position.to_string(),
-                topic: String::new(),
-                id: told.id.clone(),
-                event: told.event.clone(),
-                key: shown(told.record.key.as_deref()),
-                fields: Vec::new(),
-                failure: Some(failure.to_string()),
-            });
+        } else {
+            self.found.mended += 1;
         }
+        self.found.note(Difference {
+            kind,
+            position: told.position.to_string(),
+            topic: String::new(),
+            id: told.id.clone(),
+            event: told.event.clone(),
+            key: shown(told.record.key.as_deref()),
+            fields: Vec::new(),
+            failure: told.failure.as_ref().map(ToString::to_string),
+        });
     }
 
     fn saw(&mut self, oldest: Timestamp, newest: Timestamp) {
@@ -130,6 +143,7 @@ impl Part {
         self.join.extend(other.join);
         self.found.records += other.found.records;
         self.found.failing += other.found.failing;
+        self.found.mended += other.found.mended;
         other.found.differences.into_iter().for_each(|difference| self.found.note(difference));
         if let Some((oldest, newest)) = other.times {
             self.saw(oldest, newest);

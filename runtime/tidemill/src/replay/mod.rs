@@ -3,12 +3,15 @@
 //! A [`Replay`] follows the service's journal, so units run in the order in which they ran, and see the time that they saw. It joins no group,
 //! commits nothing and publishes nothing. `docs/REPLAY.md` shows it from the command line.
 
+mod case;
 mod compare;
 mod fields;
 mod range;
 mod select;
 mod shards;
+mod shown;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,11 +26,14 @@ use tidemill_core::worker::Ports;
 
 use crate::host::{Host, chance};
 
+pub use case::{About, Case};
 pub use compare::{Comparison, Difference, Kind};
 pub use fields::Field;
 pub(crate) use fields::shown;
 pub use range::{Edge, Range};
 pub use select::Selection;
+pub(crate) use shown::ended;
+pub use shown::{Cell, Emitted, Shown, Timer};
 pub use tidemill_core::replay::{Changed, Ran, TimerChange, Told};
 
 /// With which state a replay begins.
@@ -50,6 +56,8 @@ pub struct Replay {
     clock: Arc<dyn Clock>,
     blocking: Arc<dyn Blocking>,
     schemas: Option<Arc<dyn Schemas>>,
+    /// What was configured for its units.
+    settings: BTreeMap<String, String>,
     range: Range,
     selection: Selection,
     state: State,
@@ -73,7 +81,8 @@ impl Replay {
             broker: Arc::clone(host.broker()),
             clock: Arc::clone(host.clock()),
             blocking: Arc::clone(host.blocking()),
-            schemas: host.schemas().cloned(),
+            schemas: host.known_schemas()?,
+            settings: host.configuration().of_units(service.name()),
             range: Range::default(),
             selection: Selection::default(),
             state: State::default(),
@@ -124,11 +133,16 @@ impl Replay {
 
     /// Runs it on this thread, shard by shard, and hands over each unit that is told, with what it changed and how long it took. `Break` ends
     /// it.
-    pub async fn run(
+    pub async fn run(&self, see: impl FnMut(Told, Duration) -> Result<ControlFlow<()>, Coded>) -> Result<Ran, Coded> {
+        self.each(Wanted { changes: true, needs: false, calls: self.calls }, see).await
+    }
+
+    async fn each(
         &self,
+        wanted: Wanted,
         mut see: impl FnMut(Told, Duration) -> Result<ControlFlow<()>, Coded>,
     ) -> Result<Ran, Coded> {
-        let (mut ran, wanted) = (Ran::default(), Wanted { changes: true, calls: self.calls });
+        let mut ran = Ran::default();
         for (shard, bounds) in self.bounds().await? {
             let mut is_over = false;
             let of_shard = self.shard(shard, bounds, wanted, |told, took| {
@@ -142,6 +156,14 @@ impl Replay {
             }
         }
         Ok(ran)
+    }
+
+    /// Has the service find out what the schemas are called that it writes. One that is not registered is an error (TM-0703).
+    async fn find_schema_ids(&self) -> Result<(), Coded> {
+        match &self.schemas {
+            Some(schemas) => self.service.find_schema_ids(&**schemas).await,
+            None => Ok(()),
+        }
     }
 
     /// What a session needs beside the service; made on the thread that it runs on.

@@ -21,8 +21,9 @@ use crate::host::{Stopwatch, event_loop};
 use crate::query;
 
 impl Replay {
-    /// The bounds of each shard that is meant. A service that keeps no journal is an error (TM-0901).
+    /// Makes ready to run: the bounds of each shard that is meant. A service that keeps no journal is an error (TM-0901).
     pub(super) async fn bounds(&self) -> Result<BTreeMap<u32, Bounds>, Coded> {
+        self.find_schema_ids().await?;
         let (topics, name) = (self.broker.topics(), self.service.name());
         let journal = internal::journal(name);
         let Some(info) = topics.describe(&journal).await? else {

@@ -6,10 +6,10 @@ use serde::Serialize;
 use tidemill_core::code::{Coded, Exit};
 
 use super::Form;
-use super::shown::{Shown, fact};
+use super::fact::is_meant;
 use crate::command::filter::Filter;
 use crate::command::{print, print_json, print_line};
-use crate::replay::{Comparison, Difference, Field, Ran, Replay};
+use crate::replay::{Comparison, Difference, Field, Ran, Replay, Shown};
 use crate::telemetry;
 
 /// What all came to.
@@ -32,6 +32,7 @@ struct Compared {
     extra: u64,
     moved: u64,
     failing: u64,
+    mended: u64,
 }
 
 /// A difference, and whose it is.
@@ -70,9 +71,7 @@ impl Report {
         let ran = replay
             .run(|told, took| {
                 let log = telemetry::captured();
-                let is_meant =
-                    self.filter.as_ref().is_none_or(|filter| filter.holds(&|field| fact(name, &told, field)));
-                if is_meant {
+                if is_meant(self.filter.as_ref(), name, &told) {
                     self.summary.records += 1;
                     self.summary.emitted += told.outputs.len() as u64;
                     self.unit(&Shown::of(&service, &told, log, took))?;
@@ -99,8 +98,19 @@ impl Report {
 
     /// Prints how a replay compares.
     pub(super) fn compared(&mut self, name: &str, comparison: Comparison) -> Result<(), Coded> {
-        let Comparison { records, emitted, equal, different, missing, extra, moved, failing, unknown, differences } =
-            comparison;
+        let Comparison {
+            records,
+            emitted,
+            equal,
+            different,
+            missing,
+            extra,
+            moved,
+            failing,
+            mended,
+            unknown,
+            differences,
+        } = comparison;
         self.summary.records += records;
         self.summary.emitted += emitted;
         self.summary.unknown += unknown;
@@ -111,6 +121,7 @@ impl Report {
         all.extra += extra;
         all.moved += moved;
         all.failing += failing;
+        all.mended += mended;
         for difference in &differences {
             let line = Line { service: name, difference };
             match self.form {
@@ -122,7 +133,7 @@ impl Report {
         if self.form == Form::Table {
             print(format!(
                 "{name}: {records} units, {emitted} events: {equal} equal, {different} different, {missing} missing, {extra} extra, \
-                 {moved} in another order, {failing} units failing"
+                 {moved} in another order, {failing} units failing, {mended} mended"
             ))?;
         }
         Ok(())
@@ -132,8 +143,8 @@ impl Report {
     pub(super) fn end(self) -> Result<Exit, Coded> {
         let Summary { records, emitted, unknown, .. } = self.summary;
         let differs = self.summary.compared.as_ref().is_some_and(|compared| {
-            let Compared { different, missing, extra, moved, failing, .. } = *compared;
-            different + missing + extra + moved + failing > 0
+            let Compared { different, missing, extra, moved, failing, mended, .. } = *compared;
+            different + missing + extra + moved + failing + mended > 0
         });
         match self.form {
             Form::Table if self.summary.compared.is_some() => {}

@@ -7,71 +7,108 @@ use tidemill_core::journal::Ending;
 use tidemill_core::outputs::{Output, Outputs};
 use tidemill_core::service::Service;
 
-use crate::command::filter::{Fact, Field};
-use crate::replay::{Changed, TimerChange, Told, shown};
+use super::{Changed, TimerChange, Told, shown};
 use crate::said;
 
-/// A unit that ran again.
-#[derive(Serialize)]
-pub(super) struct Shown {
-    service: String,
-    position: String,
-    at: String,
-    handler: String,
+/// A unit that ran again, in a form that people and programs read.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Shown {
+    /// The service.
+    pub service: String,
+    /// Where its record stands.
+    pub position: String,
+    /// The time that it saw.
+    pub at: String,
+    /// The name of its handler.
+    pub handler: String,
+    /// The type of its event.
     #[serde(rename = "type")]
-    event: String,
-    id: String,
-    key: Value,
-    value: Value,
-    attempt: u32,
+    pub event: String,
+    /// Its event's id.
+    pub id: String,
+    /// The key.
+    pub key: Value,
+    /// The value.
+    pub value: Value,
+    /// The number of the attempt with which it ended then.
+    pub attempt: u32,
     /// How it ended then.
-    then: String,
+    pub then: String,
     /// What its handler fails with now.
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<String>,
-    state: Vec<Cell>,
-    emitted: Vec<Emitted>,
+    pub failure: Option<String>,
+    /// What it changes in the state of its handler and key.
+    pub state: Vec<Cell>,
+    /// What it emits.
+    pub emitted: Vec<Emitted>,
     /// What it emits now, though it failed then.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    beyond: Vec<Emitted>,
-    timers: Vec<Timer>,
+    pub beyond: Vec<Emitted>,
+    /// What it schedules, and which of its timers are gone.
+    pub timers: Vec<Timer>,
+    /// The calls to the outside for which it gets the answers of then.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    calls: Vec<String>,
+    pub calls: Vec<String>,
+    /// What it logs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    log: Vec<String>,
-    /// How long it took, in microseconds.
-    took_us: u64,
+    pub log: Vec<String>,
+    /// How long it took now, in microseconds.
+    pub took_us: u64,
 }
 
-#[derive(Serialize)]
-struct Cell {
-    name: String,
+/// A cell, or an entry of a map, that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cell {
+    /// Its name.
+    pub name: String,
+    /// The key of the map's entry.
     #[serde(skip_serializing_if = "Option::is_none")]
-    entry: Option<Value>,
-    before: Value,
-    after: Value,
+    pub entry: Option<Value>,
+    /// The value before; null where there was none.
+    pub before: Value,
+    /// The value after it.
+    pub after: Value,
 }
 
-#[derive(Serialize)]
-struct Emitted {
-    topic: String,
-    partition: u32,
+/// An event that is emitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Emitted {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// The event's type.
     #[serde(rename = "type")]
-    event: String,
-    id: String,
-    key: Value,
-    value: Value,
+    pub event: String,
+    /// The event's id.
+    pub id: String,
+    /// The key.
+    pub key: Value,
+    /// The value.
+    pub value: Value,
 }
 
-#[derive(Serialize)]
+/// A timer that is new, or there no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Timer {
-    Scheduled { name: String, due: String },
-    Gone { due: String },
+pub enum Timer {
+    /// It is scheduled.
+    Scheduled {
+        /// Its name.
+        name: String,
+        /// When it fires.
+        due: String,
+    },
+    /// It has fired, was cancelled, or was replaced.
+    Gone {
+        /// When it was to fire.
+        due: String,
+    },
 }
 
 /// How a unit ended, in words.
-pub(super) fn ended(ending: &Ending) -> String {
+pub(crate) fn ended(ending: &Ending) -> String {
     match ending {
         Ending::Done => "done".to_owned(),
         Ending::Copy => "copy".to_owned(),
@@ -85,7 +122,7 @@ pub(super) fn ended(ending: &Ending) -> String {
 }
 
 impl Shown {
-    pub(super) fn of(service: &Service, told: &Told, log: Vec<String>, took: std::time::Duration) -> Self {
+    pub(crate) fn of(service: &Service, told: &Told, log: Vec<String>, took: std::time::Duration) -> Self {
         let topic = &told.position.source.topic;
         let emitted = |outputs: &Outputs| outputs.iter().map(|output| Emitted::of(service, &output)).collect();
         Self {
@@ -110,56 +147,37 @@ impl Shown {
         }
     }
 
+    /// What it emits now, an event a line: its type, topic, key and value. Without what differs from run to run of a service, such as ids.
+    pub fn events(&self) -> Vec<String> {
+        let events = self.emitted.iter().chain(&self.beyond);
+        let line = |Emitted { topic, event, key, value, .. }: &Emitted| {
+            format!("{event} to {topic}  key {}  {}", text(key), text(value))
+        };
+        events.map(line).collect()
+    }
+
     /// Its lines for people.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let key = text(&self.key);
-        let mut lines = vec![format!(
+        let head = format!(
             "{}  {}  {}: {}  key {key}  attempt {}: {}  {} us",
             self.at, self.position, self.handler, self.event, self.attempt, self.then, self.took_us
-        )];
-        lines.push(format!("    {}", text(&self.value)));
-        lines.extend(self.failure.iter().map(|failure| format!("    fails now: {failure}")));
-        lines.extend(self.state.iter().map(|cell| format!("    {}", cell.line())));
-        lines.extend(self.emitted.iter().map(|emitted| format!("    > {}", emitted.line())));
-        lines.extend(self.beyond.iter().map(|emitted| format!("    > now, and not then: {}", emitted.line())));
-        lines.extend(self.timers.iter().map(|timer| format!("    {}", timer.line())));
-        lines.extend(self.calls.iter().map(|call| format!("    called {call}, and gets the answer of then")));
-        lines.extend(self.log.iter().map(|line| format!("    log: {line}")));
-        lines
+        );
+        let details = self.details();
+        std::iter::once(head).chain(details.iter().map(|line| format!("    {line}"))).collect()
     }
-}
 
-/// What a unit answers when it is asked for a field.
-pub(super) fn fact<'t>(service: &'t str, told: &'t Told, field: Field) -> Fact<'t> {
-    let text = |text: Option<&'t str>| text.map_or(Fact::Nothing, Fact::Text);
-    let source = &told.position.source;
-    match field {
-        Field::Id => Fact::Text(&told.id),
-        Field::Service => Fact::Text(service),
-        Field::Handler => Fact::Text(&told.handler),
-        Field::Type => Fact::Text(&told.event),
-        Field::Key => text(told.record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok())),
-        Field::Topic => Fact::Text(&source.topic),
-        Field::Partition => Fact::Number(source.partition.into()),
-        Field::Offset => Fact::Number(told.position.offset),
-        Field::Attempts => Fact::Number(told.noted.attempt.into()),
-        Field::Time => Fact::Time(told.at),
-        Field::Message => text(told.failure.as_ref().map(|failure| failure.message.as_str())),
-        Field::Code => match &told.noted.ended {
-            Ending::Letter(code) | Ending::LetterHeld(code) | Ending::Held(code) => Fact::Text(code),
-            _ => Fact::Nothing,
-        },
-        Field::State => Fact::Text(match &told.noted.ended {
-            Ending::Done => "done",
-            Ending::Copy => "copy",
-            Ending::Queued => "queued",
-            Ending::Parked(_) => "parked",
-            Ending::Letter(_) => "dead-lettered",
-            Ending::LetterHeld(_) | Ending::Held(_) => "held",
-            Ending::Refused => "refused",
-            Ending::Commanded => "commanded",
-        }),
-        Field::Class | Field::Fingerprint | Field::Round => Fact::Nothing,
+    /// What its lines for people say beside the first.
+    pub(crate) fn details(&self) -> Vec<String> {
+        let mut lines = vec![text(&self.value)];
+        lines.extend(self.failure.iter().map(|failure| format!("fails now: {failure}")));
+        lines.extend(self.state.iter().map(Cell::line));
+        lines.extend(self.emitted.iter().map(|emitted| format!("> {}", emitted.line())));
+        lines.extend(self.beyond.iter().map(|emitted| format!("> now, and not then: {}", emitted.line())));
+        lines.extend(self.timers.iter().map(Timer::line));
+        lines.extend(self.calls.iter().map(|call| format!("called {call}, and gets the answer of then")));
+        lines.extend(self.log.iter().map(|line| format!("log: {line}")));
+        lines
     }
 }
 
