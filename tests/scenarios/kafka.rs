@@ -12,6 +12,7 @@ mod positions;
 mod redriven;
 mod refusals;
 mod refused;
+mod replayed;
 mod secured;
 mod tally;
 

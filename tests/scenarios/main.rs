@@ -11,6 +11,7 @@ mod kafka;
 mod kill;
 mod letters;
 mod misbehaving;
+mod moments;
 mod outbox;
 mod own_crate;
 mod poison;

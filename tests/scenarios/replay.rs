@@ -113,3 +113,68 @@ fn a_key_a_time_and_a_record_can_be_picked_and_what_is_not_there_is_said() {
     let other = run(&program("orders"), &[&["replay", "--from", "stock-0@1"][..], &place].concat());
     refused(&other, 2, &["TM-0104", "reads no stock-0"]);
 }
+
+#[test]
+fn a_replay_begins_with_a_snapshot_where_there_is_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = format!("embedded:{}", folder.path().join("log").display());
+    let snapshots = folder.path().join("snapshots").display().to_string();
+    let place = ["--broker", broker.as_str()];
+    run_json(&program("shop"), &[&["--lines", "5000", "--output", "json"], &place[..], &QUIET].concat());
+    let create = ["snapshot", "create", "--into", &snapshots, "--output", "json"];
+    let made = run_json(&program("shop"), &[&create[..], &place, &QUIET].concat());
+    assert_eq!(made.as_array().map(Vec::len), Some(6), "one for each service: {made}");
+    run_json(&program("shop"), &[&["--lines", "5000", "--seed", "2", "--output", "json"], &place[..], &QUIET].concat());
+    let last = |more: &[&str]| replayed("shop", &[&["--diff", "--last", "200"], more, &place[..]].concat());
+    let (code, with) = last(&["--snapshots", &snapshots]);
+    assert_eq!((code, &with["differences"]), (Some(0), &json!([])));
+    assert_eq!(with["records"], last(&[]).1["records"]);
+    // It is used: where it is damaged, that is said.
+    let path = made[0]["path"].as_str().expect("text");
+    for shard in 0..4 {
+        let file = File::options().write(true).open(format!("{path}/{shard}.snapshot")).expect("it was written");
+        let length = file.metadata().expect("it is there").len();
+        file.set_len(length - 1).expect("it can be cut");
+    }
+    let damaged = ["replay", "--last", "200", "--snapshots", &snapshots, "--service", "orders"];
+    refused(&run(&program("shop"), &[&damaged[..], &place].concat()), 3, &["TM-0904", ".snapshot"]);
+    let nowhere = run(&program("shop"), &[&["snapshot", "create"][..], &place].concat());
+    refused(&nowhere, 2, &["TM-0102", "--into DIR"]);
+}
+
+#[test]
+fn a_replay_runs_from_a_file_of_what_was_exported() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = format!("embedded:{}", folder.path().join("log").display());
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (all, last, faults) = (file("all.jsonl"), file("last.jsonl"), ["--faults", "7"]);
+    let shop = |arguments: &[&str], broker: &str| {
+        run_json(&program("shop"), &[arguments, &["--output", "json", "--broker", broker], &faults, &QUIET].concat())
+    };
+    shop(&["--lines", "5000"], &broker);
+    let exported = shop(&["events", "export", "--into", &all], &broker);
+    assert!(exported["records"].as_u64() > Some(5_000), "{exported}");
+    let there = shop(&["replay", "--diff"], &broker);
+    let from_file = format!("jsonl:{all}");
+    assert_eq!(shop(&["replay", "--diff"], &from_file), there);
+    assert_eq!((&there["differences"], &there["equal"]), (&json!([]), &there["emitted"]));
+    // A part of it has what a replay of that part needs, the state of then aside.
+    shop(&["events", "export", "--service", "inventory", "--last", "100", "--into", &last], &broker);
+    let part = |state: &str, broker: &str| {
+        let (code, part) = replayed("inventory", &["--last", "100", "--state", state, "--broker", broker]);
+        (code, part["records"].clone(), part["emitted"].clone())
+    };
+    let from_file = format!("jsonl:{last}");
+    assert_eq!(part("empty", &from_file), part("empty", &broker));
+    let refusing = |arguments: &[&str], broker: &str, exit: i32, words: &[&str]| {
+        refused(&run(&program("inventory"), &[arguments, &["--broker", broker]].concat()), exit, words);
+    };
+    refusing(&["replay", "--last", "100"], &from_file, 3, &["TM-0901", "its oldest page"]);
+    refusing(&["run"], &from_file, 3, &["TM-0408", "cannot run"]);
+    refusing(&["replay", "--state", "current"], &from_file, 3, &["TM-0408", "is not in it"]);
+    refusing(&["replay"], &format!("jsonl:{}", file("none.jsonl")), 3, &["TM-0904", "none.jsonl"]);
+    let spoiled = file("spoiled.jsonl");
+    let text = std::fs::read_to_string(&last).expect("it was written");
+    std::fs::write(&spoiled, text.replacen("\"base64\":\"", "\"base64\":\"?", 1)).expect("a file of the test");
+    refusing(&["replay"], &format!("jsonl:{spoiled}"), 3, &["TM-0904", "line ", "no base64"]);
+}

@@ -124,7 +124,7 @@ pub async fn replay(
 }
 
 /// What handlers keep, and what is parked, in the order of its lanes.
-fn compare_states(shard: u32, then: &[Entry], now: &[Entry], differences: &mut Vec<String>) {
+pub(crate) fn compare_states(shard: u32, then: &[Entry], now: &[Entry], differences: &mut Vec<String>) {
     let kept = |entries: &[Entry]| -> BTreeMap<_, _> {
         // Timers stand under a name of their own, which no handler has, and are held against each other too.
         let is_handlers = |key: &[u8]| !runtime_range().contains(key);

@@ -34,6 +34,7 @@ mod relay;
 mod replays;
 mod sagas;
 mod schemas;
+mod snapshots;
 mod stage;
 mod state;
 mod timers;

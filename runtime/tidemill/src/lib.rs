@@ -6,6 +6,7 @@
 
 pub mod command;
 pub mod config;
+mod exported;
 pub mod host;
 pub mod prelude;
 pub mod query;
@@ -76,3 +77,8 @@ struct Testing;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/REPLAY.md")]
 struct ReplayPage;
+
+/// The examples of the page that finds a bug, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/DEBUGGING.md")]
+struct DebuggingPage;

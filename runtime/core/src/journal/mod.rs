@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::planted::{Bug, is_planted};
+use crate::ports::Entry;
 use crate::state::{Ordered, RUNTIME_NAME, ScopeKey, Unreadable, decode, encode, entry_suffix, own_cell};
 use crate::time::Timestamp;
 
@@ -193,6 +194,32 @@ impl Journal {
 /// Whether a state entry of a service is of its journal.
 pub fn is_own(key: &[u8]) -> bool {
     ScopeKey::parse(key).is_some_and(|place| place.handler == RUNTIME_NAME && matches!(place.name, JOURNAL | NOTES))
+}
+
+/// How much of a journal the state of a shard holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reach {
+    /// The number of the last page whose units it holds.
+    pub number: u64,
+    /// Units of later pages that it holds already: the topic of each, where it handled a record of the log, and what it handled.
+    pub beyond: Vec<(String, Cause)>,
+}
+
+/// How much of its journal this state of a shard holds; `None` where the shard has none, or what tells cannot be read.
+pub fn reach(entries: &[Entry]) -> Option<Reach> {
+    let mut found = Found::default();
+    for (key, value) in entries {
+        let own = ScopeKey::parse(key).filter(|place| place.handler == RUNTIME_NAME);
+        if let Some(place) = own.filter(|place| matches!(place.name, JOURNAL | NOTES)) {
+            found.take(place.name, place.entry.unwrap_or_default(), value)?;
+        }
+    }
+    let Found { last, notes } = found;
+    if last.is_none() && notes.is_empty() {
+        return None;
+    }
+    let beyond = notes.values().flat_map(|note| note.steps.iter().map(|step| note.unit(step))).collect();
+    Some(Reach { number: last.map_or(0, |last| last.number), beyond })
 }
 
 /// What names a note in the state.

@@ -59,7 +59,7 @@ pub struct Noted {
 }
 
 /// What a unit handled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Cause {
     /// A record: its topic's place, and its offset.
     #[serde(rename = "r")]
@@ -162,6 +162,16 @@ impl Page {
             Step::Unit(_) => 1,
         };
         self.steps.iter().map(of).sum()
+    }
+
+    /// The topic and the cause of a step that is one unit. Its cause names the topic by the first place, so that it is the same in every page.
+    pub(crate) fn unit(&self, step: &Step) -> (String, Cause) {
+        match step {
+            Step::Run(place, offset, ..) | Step::Unit(Noted { cause: Cause::Record(place, offset), .. }) => {
+                (self.topic(*place).to_owned(), Cause::Record(0, *offset))
+            }
+            Step::Unit(noted) => (String::new(), noted.cause.clone()),
+        }
     }
 
     /// The place of a topic, which it gets if it has none.

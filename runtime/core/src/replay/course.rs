@@ -75,13 +75,22 @@ pub struct Course<'c> {
     shard: u32,
     bounds: Bounds,
     records: BTreeMap<String, Records>,
+    /// Units that the state holds already, each as often as it does.
+    held: Vec<(String, Cause)>,
     ran: Ran,
 }
 
 impl<'c> Course<'c> {
     /// Of a shard that the session has begun with.
     pub fn new(session: &'c mut Session, topics: Arc<dyn Topics>, shard: u32, bounds: Bounds) -> Self {
-        Self { session, topics, shard, bounds, records: BTreeMap::new(), ran: Ran::default() }
+        Self { session, topics, shard, bounds, records: BTreeMap::new(), held: Vec::new(), ran: Ran::default() }
+    }
+
+    /// Of a state that holds these units already: each of them is passed over once.
+    #[must_use]
+    pub fn passing(mut self, held: Vec<(String, Cause)>) -> Self {
+        self.held = held;
+        self
     }
 
     /// Runs what this part of the journal has. Where the shard's state was dropped in between, `fresh` makes the store of the next one.
@@ -146,6 +155,9 @@ impl<'c> Course<'c> {
         mut is_meant: bool,
         look: &mut dyn Look,
     ) -> Result<ControlFlow<()>, Coded> {
+        if self.is_held(page, noted) {
+            return Ok(ControlFlow::Continue(()));
+        }
         let (mut topic, mut record, mut key) = ("", None, None);
         if let Cause::Record(place, offset) = noted.cause {
             topic = page.topic(place);
@@ -179,6 +191,15 @@ impl<'c> Course<'c> {
                 Ok(ControlFlow::Continue(()))
             }
         }
+    }
+
+    fn is_held(&mut self, page: &Page, noted: &Noted) -> bool {
+        if self.held.is_empty() {
+            return false;
+        }
+        let unit = page.unit(&Step::Unit(noted.clone()));
+        let place = self.held.iter().position(|held| *held == unit);
+        place.map(|place| self.held.swap_remove(place)).is_some()
     }
 
     async fn record(&mut self, topic: &str, offset: u64) -> Result<Record, Coded> {

@@ -105,14 +105,33 @@ impl Survey {
         self.meant
     }
 
-    /// The time that the first unit saw of the page in which the range begins.
-    pub fn begins_at(&self) -> Option<Timestamp> {
-        self.range.map(|(first, _)| self.pages[first].at)
-    }
-
     /// The first page of the range and the last, by their offsets in the journal.
     pub fn range(&self) -> Option<(u64, u64)> {
         self.range.map(|(first, last)| (self.pages[first].offset, self.pages[last].offset))
+    }
+
+    /// The times of the first page of the range and of the last.
+    pub fn times(&self) -> Option<(Timestamp, Timestamp)> {
+        self.range.map(|(first, last)| (self.pages[first].at, self.pages[last].at))
+    }
+
+    /// The records that the pages of the range name, by their topics: the first of each, and behind the last.
+    pub async fn named(&self, topics: &Arc<dyn Topics>) -> Result<BTreeMap<Arc<str>, (u64, u64)>, Coded> {
+        let mut named: BTreeMap<Arc<str>, (u64, u64)> = BTreeMap::new();
+        let Some((first, last)) = self.range() else { return Ok(named) };
+        let mut pages = Pages::new(Arc::clone(topics), self.journal.clone(), first);
+        while let Some((_, page)) = pages.next().await?.filter(|(offset, _)| *offset <= last) {
+            for step in &page.steps {
+                let (place, from, count) = match step {
+                    Step::Run(place, first, count, _) => (*place, *first, *count),
+                    Step::Unit(Noted { cause: Cause::Record(place, offset), .. }) => (*place, *offset, 1),
+                    Step::Unit(_) => continue,
+                };
+                let known = named.entry(page.topic(place).into()).or_insert((from, from + count));
+                *known = (known.0.min(from), known.1.max(from + count));
+            }
+        }
+        Ok(named)
     }
 
     /// What of the journal runs, from this offset on.
@@ -126,9 +145,14 @@ impl Survey {
         self.pages[..=last].iter().filter(|page| page.offset >= from).map(|page| page.units).sum()
     }
 
-    /// With which state a replay has to begin so that the range finds the one that it found then. `snapshots` says for each the offset in the
-    /// journal behind what it holds. That there is none is an error (TM-0901).
-    pub fn base(&self, snapshots: &[u64]) -> Result<Base, Coded> {
+    /// The offset at which a page stands, if it is there: the last one of that number.
+    pub fn offset_of(&self, number: u64) -> Option<u64> {
+        self.pages.iter().rev().find(|page| page.number == number).map(|page| page.offset)
+    }
+
+    /// With which state a replay has to begin so that the range finds the one that it found then. `snapshots` says for each the number of the
+    /// last page that it holds, and the offset at which that stands. That there is none is an error (TM-0901).
+    pub fn base(&self, snapshots: &[(u64, u64)]) -> Result<Base, Coded> {
         let first = self.range.map_or(0, |(first, _)| first);
         let mut base = Err("there is nothing in it".to_owned());
         let mut last: Option<PageAt> = None;
@@ -141,15 +165,16 @@ impl Survey {
                 Some(last) => Err(format!("its pages {} to {} are missing", last.number + 1, number - 1)),
                 None => Err(format!("its oldest page is number {number}")),
             };
-            let since = last.map_or(0, |last| last.offset + 1);
-            if let Some(place) = snapshots.iter().rposition(|behind| (since..=offset).contains(behind)) {
+            let since = last.map_or(0, |last| last.offset);
+            let is_before = |(held, at): &(u64, u64)| held + 1 == number && (since..offset).contains(at);
+            if let Some(place) = snapshots.iter().rposition(is_before) {
                 base = Ok(Base { offset, snapshot: Some(place) });
             }
             last = Some(*page);
         }
         base.map_err(|why| {
             let message = format!(
-                "the state at the beginning of the range cannot be rebuilt from {}: {why}, and there is no snapshot",
+                "the state at the beginning of the range cannot be rebuilt from {}: {why}, and no snapshot lies behind that",
                 self.journal
             );
             Coded::new(Code::JOURNAL_INCOMPLETE, message)

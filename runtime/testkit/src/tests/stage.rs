@@ -48,7 +48,7 @@ pub(crate) struct Stage {
     notes: Arc<Mutex<Vec<Note>>>,
     /// How many workers there were; each has a chance of its own.
     workers: AtomicU64,
-    service: Arc<Service>,
+    pub(crate) service: Arc<Service>,
     /// The tasks that were fed, by partition and offset.
     fed: Mutex<BTreeMap<(TopicPartition, u64), (String, u64)>>,
 }

@@ -103,7 +103,7 @@ enum Command {
 }
 
 /// The `main` of a service's program: `run`, `describe`, `config show`, `topics create`, `topics check`,
-/// `lag`, `pause`, `resume`, `reset`, `dead-letters`, `parked`, `sagas`, `timers`, `inbox`, `replay`, `history`, `journey`, `capture`, `debug`, `testcase`, `database`, `outbox` and `relay`.
+/// `lag`, `pause`, `resume`, `reset`, `dead-letters`, `parked`, `sagas`, `timers`, `inbox`, `replay`, `history`, `journey`, `snapshot`, `events`, `capture`, `debug`, `testcase`, `database`, `outbox` and `relay`.
 pub fn main(service: ServiceBuilder) -> ExitCode {
     main_with(|_: Nothing| service)
 }

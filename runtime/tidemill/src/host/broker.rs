@@ -11,6 +11,7 @@ use tidemill_embedded::{Embedded, Retention, Settings, Sync};
 use tidemill_kafka::{self as kafka, Kafka, OpenStore};
 
 use crate::config::Configuration;
+use crate::exported::Exported;
 use crate::host::machine::SplitMix;
 use crate::host::state;
 
@@ -18,6 +19,8 @@ use crate::host::state;
 const MEMORY: &str = "memory:";
 /// The scheme of the broker that lives in a directory.
 const EMBEDDED: &str = "embedded:";
+/// The scheme of records in a file.
+const EXPORTED: &str = "jsonl:";
 /// The scheme of a Kafka cluster.
 const KAFKA: &str = "kafka://";
 
@@ -79,6 +82,9 @@ pub(super) fn open(
     if is_memory(address) {
         return Ok(Embedded::memory(&settings(configuration), clock));
     }
+    if let Some(file) = address.strip_prefix(EXPORTED) {
+        return Ok(Arc::new(Exported::open(Path::new(file))?));
+    }
     match address.strip_prefix(EMBEDDED) {
         Some("") => unknown(format!("broker address {address} names no directory; it has to be embedded:DIR")),
         Some(directory) => Ok(Embedded::open(Path::new(directory), &settings(configuration), clock, blocking)?),
@@ -89,7 +95,7 @@ pub(super) fn open(
             }
             Some(_) => unknown(format!("broker address {address} has to be kafka://HOST:PORT[,HOST:PORT]")),
             None => unknown(format!(
-                "no broker has an address such as {address}; use memory:, embedded:DIR or kafka://HOST:PORT"
+                "no broker has an address such as {address}; use memory:, embedded:DIR, kafka://HOST:PORT or, to read what was exported, jsonl:FILE"
             )),
         },
     }

@@ -5,14 +5,17 @@
 
 mod case;
 mod compare;
+mod export;
 mod fields;
 mod range;
 mod select;
 mod shards;
 mod shown;
+pub mod snapshot;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -28,6 +31,7 @@ use crate::host::{Host, chance};
 
 pub use case::{About, Case};
 pub use compare::{Comparison, Difference, Kind};
+pub use export::export;
 pub use fields::Field;
 pub(crate) use fields::shown;
 pub use range::{Edge, Range};
@@ -61,6 +65,8 @@ pub struct Replay {
     range: Range,
     selection: Selection,
     state: State,
+    /// Where snapshots lie.
+    snapshots: Option<PathBuf>,
     calls: bool,
     behind: Arc<AtomicU64>,
     whole: Arc<AtomicU64>,
@@ -86,6 +92,7 @@ impl Replay {
             range: Range::default(),
             selection: Selection::default(),
             state: State::default(),
+            snapshots: host.configuration().given("snapshots").map(PathBuf::from),
             calls: false,
             behind: Arc::default(),
             whole: Arc::default(),
@@ -110,6 +117,13 @@ impl Replay {
     #[must_use]
     pub fn state(mut self, state: State) -> Self {
         self.state = state;
+        self
+    }
+
+    /// Where [snapshots](snapshot) lie, to begin with the last one before the range; as the key `snapshots` says unless this says otherwise.
+    #[must_use]
+    pub fn snapshots(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.snapshots = Some(folder.into());
         self
     }
 

@@ -11,11 +11,12 @@ use tidemill_core::code::{Code, Coded};
 use tidemill_core::internal;
 use tidemill_core::ports::{Change, Durability, KeyRange, Store};
 use tidemill_core::record::TopicPartition;
-use tidemill_core::replay::{Bounds, Course, Ran, Session, Survey, Told, Wanted};
+use tidemill_core::replay::{Base, Bounds, Course, Ran, Session, Survey, Told, Wanted};
 use tidemill_embedded::store;
 use tokio::sync::oneshot;
 
 use super::select::Selects;
+use super::snapshot::{Begins, Snapshot};
 use super::{Replay, State};
 use crate::host::{Stopwatch, event_loop};
 use crate::query;
@@ -45,10 +46,10 @@ impl Replay {
         let journal = TopicPartition::new(internal::journal(self.service.name()), shard);
         let survey = Survey::of(&topics, journal.clone(), &bounds).await?;
         let Some((first, _)) = survey.range() else { return Ok(Ran::default()) };
-        let (from, held) = match self.state {
-            State::Empty => (first, store::memory()),
-            State::Current => (first, self.current(shard).await?),
-            State::AsOf => (survey.base(&[])?.offset, store::memory()),
+        let (from, (held, beyond)) = match self.state {
+            State::Empty => (first, (store::memory(), Vec::new())),
+            State::Current => (first, (self.current(shard).await?, Vec::new())),
+            State::AsOf => self.as_of(&survey, shard).await?,
         };
         let Some(span) = survey.span(from) else { return Ok(Ran::default()) };
         self.whole.fetch_add(survey.units(from), Ordering::Relaxed);
@@ -63,8 +64,27 @@ impl Replay {
             sees,
             began: Stopwatch::start(),
         };
-        let course = Course::new(&mut session, topics, shard, bounds);
+        let course = Course::new(&mut session, topics, shard, bounds).passing(beyond);
         course.run(journal, span, &store::memory, &mut look).await
+    }
+
+    /// The offset in the journal from which on pages run, with the state before it, of a snapshot or empty.
+    async fn as_of(&self, survey: &Survey, shard: u32) -> Result<(u64, Begins), Coded> {
+        let name = self.service.name();
+        let mut snapshots = match &self.snapshots {
+            Some(folder) => {
+                let info = self.broker.topics().describe(&internal::journal(name)).await?;
+                let id = info.map(|info| info.id).unwrap_or_default();
+                Snapshot::all(folder, name, shard, &id)?
+            }
+            None => Vec::new(),
+        };
+        let reaches: Vec<(u64, u64)> = snapshots.iter().map(Snapshot::reach).collect();
+        let Base { offset, snapshot } = survey.base(&reaches)?;
+        Ok((
+            offset,
+            snapshot.map_or_else(|| Ok((store::memory(), Vec::new())), |place| snapshots.remove(place).load())?,
+        ))
     }
 
     /// A copy of the state that a shard has now.

@@ -1,12 +1,16 @@
 //! What happened: done again, followed across services, taken into a file of its own.
 
 mod case;
+mod events;
 mod fact;
 mod history;
 mod journey;
 mod replay;
 mod report;
+mod snapshot;
 mod watched;
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use tidemill_core::code::{Coded, Exit};
@@ -26,6 +30,12 @@ pub enum Past {
     History(Box<history::History>),
     /// Follow one event across services, by what stands in the logs: who took it, with how many attempts, and what came of it.
     Journey(Box<journey::Journey>),
+    /// Snapshots of state, which replays begin with.
+    #[command(subcommand)]
+    Snapshot(Box<snapshot::Snapshot>),
+    /// Records in a file, from which replays run far from any broker.
+    #[command(subcommand)]
+    Events(Box<events::Events>),
     /// Take one unit with all that it needs to run again into a file.
     Capture(Box<case::Capture>),
     /// Run the unit of such a file alone, without broker or database: under a debugger, if that is wanted.
@@ -41,6 +51,8 @@ impl Past {
             Self::Replay(command) => command.carry_out(services).await,
             Self::History(command) => command.carry_out(services).await,
             Self::Journey(command) => command.carry_out(services).await,
+            Self::Snapshot(command) => command.carry_out(services).await,
+            Self::Events(command) => command.carry_out(services).await,
             Self::Capture(command) => command.carry_out(services).await,
             Self::Debug(command) => command.carry_out(services).await,
             Self::Testcase(command) => command.carry_out(services).await,
@@ -75,6 +87,9 @@ struct Within {
     /// Only the last so many records of each input partition.
     #[arg(long, value_name = "N", conflicts_with = "from")]
     last: Option<u64>,
+    /// The folder in which snapshots lie, instead of the one that the key `snapshots` names.
+    #[arg(long, value_name = "DIR")]
+    snapshots: Option<PathBuf>,
     /// Let handlers call outside where no answer was kept.
     #[arg(long)]
     allow_calls: bool,
@@ -86,7 +101,8 @@ impl Within {
     /// A replay of it. `--state as-of`, `--state empty` and `--state current` say with which state it begins.
     fn of(&self, replay: Replay, state: State) -> Replay {
         let range = Range { from: self.from.clone(), to: self.to.clone(), last: self.last };
-        replay.range(range).allow_calls(self.allow_calls).state(state)
+        let replay = replay.range(range).allow_calls(self.allow_calls).state(state);
+        self.snapshots.iter().fold(replay, Replay::snapshots)
     }
 
     /// Takes the state to begin with from the options.

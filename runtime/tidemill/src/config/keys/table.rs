@@ -84,6 +84,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "earliest",
         "Where a service begins in partitions of which it has done nothing yet. Without it, where the service declares.",
     ),
+    key("snapshots", Kind::Text, "none", "The folder in which snapshots of state lie, which replays begin with."),
     key("workers", FEW, "1", "Workers of each service in this process: threads that share its shards."),
     key("drain", SOME_TIME, "10s", "How long a worker may take to give shards up when it stops or they move."),
     key(

@@ -1,7 +1,7 @@
 //! A case: one unit with everything that it needs to run again, in a file, far from any broker.
 
 mod parts;
-mod world;
+mod schemas;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,10 +21,11 @@ use tidemill_embedded::store;
 use super::shown::ended;
 use super::{Replay, Shown};
 use crate::config::Configuration;
+use crate::exported::{Exported, Topic, Written};
 use crate::host::{Host, Stopwatch, event_loop};
 use crate::said::Said;
-use parts::{Call, Kept, Written, bytes};
-use world::{Answers, Notes, Schema, Shape, Topic};
+use parts::{Call, Kept, bytes};
+use schemas::{Answers, Notes, Schema};
 
 /// The form of the file that this build writes and reads.
 const FORMAT: u32 = 1;
@@ -149,7 +150,7 @@ impl Case {
         let replay =
             Replay { schemas: (!self.schemas.is_empty()).then_some(schemas), ..Replay::of(host, &self.service)? };
         replay.find_schema_ids().await?;
-        let topics: Arc<dyn Topics> = Arc::new(Shape(self.topics.clone()));
+        let topics: Arc<dyn Topics> = Arc::new(Exported::new(self.topics.clone(), BTreeMap::new()));
         let mut session = Session::open(service, topics, replay.ports()).await?;
         let held = store::memory();
         held.apply(self.state.iter().map(Kept::change).collect::<Result<_, _>>()?, Durability::Buffered)?;
@@ -160,7 +161,7 @@ impl Case {
         let before = Before { at, topic: &self.topic, noted: &noted };
         let record = match (&noted.cause, &self.record) {
             (Cause::Record(..), None) => return Err(unusable("it has no record")),
-            (Cause::Record(..), Some(record)) => Some(record.record()?),
+            (Cause::Record(..), Some(record)) => Some(record.record().map_err(unusable)?),
             _ => None,
         };
         let began = Stopwatch::start();

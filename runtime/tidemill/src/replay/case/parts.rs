@@ -1,29 +1,14 @@
-//! What a case holds: a record, entries of state, answers of calls.
+//! What a case holds beside its record: entries of state, answers of calls.
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidemill_core::code::Coded;
-use tidemill_core::headers::Headers;
 use tidemill_core::journal::Answered;
 use tidemill_core::ports::{Change, Entry};
-use tidemill_core::record::Record;
 use tidemill_core::state::{ScopeKey, is_own};
-use tidemill_core::time::Timestamp;
 
 use super::unusable;
 use crate::said::{self, Said};
-
-/// A record of the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Written {
-    offset: u64,
-    timestamp: String,
-    key: Option<Said>,
-    headers: Vec<(String, Option<Said>)>,
-    value: Option<Said>,
-}
 
 /// An entry of the state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,32 +36,6 @@ pub(super) struct Call {
 /// What is said, in bytes.
 pub(super) fn bytes(said: &Said) -> Result<Vec<u8>, Coded> {
     said.to_bytes().ok_or_else(|| unusable(format!("{} is no base64", said.to_line())))
-}
-
-impl Written {
-    pub(super) fn of(record: &Record) -> Self {
-        Self {
-            offset: record.offset,
-            timestamp: record.timestamp.to_string(),
-            key: record.key.as_deref().map(Said::of),
-            headers: record.headers.iter().map(|(name, value)| (name.to_owned(), value.map(Said::of))).collect(),
-            value: record.value.as_deref().map(Said::of),
-        }
-    }
-
-    pub(super) fn record(&self) -> Result<Record, Coded> {
-        let part = |said: &Option<Said>| said.as_ref().map(bytes).transpose();
-        let headers = self.headers.iter().map(|(name, value)| Ok((name.as_str(), part(value)?)));
-        let headers: Vec<(&str, Option<Vec<u8>>)> = headers.collect::<Result<_, Coded>>()?;
-        let timestamp = Timestamp::parse(&self.timestamp);
-        Ok(Record {
-            offset: self.offset,
-            timestamp: timestamp.ok_or_else(|| unusable(format!("{} is no time", self.timestamp)))?,
-            key: part(&self.key)?.map(Bytes::from),
-            value: part(&self.value)?.map(Bytes::from),
-            headers: Headers::from_pairs(headers.iter().map(|(name, value)| (*name, value.as_deref()))),
-        })
-    }
 }
 
 impl Kept {
