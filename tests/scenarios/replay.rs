@@ -178,3 +178,46 @@ fn a_replay_runs_from_a_file_of_what_was_exported() {
     std::fs::write(&spoiled, text.replacen("\"base64\":\"", "\"base64\":\"?", 1)).expect("a file of the test");
     refusing(&["replay"], &format!("jsonl:{spoiled}"), 3, &["TM-0904", "line ", "no base64"]);
 }
+
+#[test]
+fn what_is_emitted_for_real_goes_where_it_is_told_and_is_known_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = format!("embedded:{}", folder.path().join("log").display());
+    let place = ["--broker", broker.as_str()];
+    run_json(&program("shop"), &[&["--lines", "3000", "--output", "json"], &place[..], &QUIET].concat());
+    let placed =
+        replayed("orders", &[&["--where", "type = shop.invoice-closed", "--limit", "1"], &place[..]].concat()).1;
+    let key = placed["units"][0]["key"].as_str().expect("text");
+    let emit = |more: &[&str]| {
+        let arguments = [&["replay", "--key", key, "--emit", "--output", "json"], more, &place, &QUIET].concat();
+        run_json(&program("orders"), &arguments)
+    };
+    let planned = emit(&["--into", "orders"]);
+    assert_eq!((&planned[0]["emitted"], &planned[0]["executed"]), (&json!(1), &json!(false)));
+    let copies = || {
+        let of = ["--where", "topic = orders and state = copy"];
+        replayed("inventory", &[&of, &place[..]].concat()).1["records"].clone()
+    };
+    let again = || {
+        let run_on = run(&program("shop"), &[&["run", "--until-drained"], &place[..], &QUIET].concat());
+        assert!(run_on.status.success(), "{}", String::from_utf8_lossy(&run_on.stderr));
+    };
+    again();
+    assert_eq!(copies(), json!(0), "nothing was published");
+    let done = emit(&["--into", "orders", "--execute", "--reason", "to see it", "--by", "somebody"]);
+    assert_eq!((&done[0]["emitted"], &done[0]["executed"]), (&json!(1), &json!(true)));
+    again();
+    assert_eq!(copies(), json!(1), "it has the id that it had");
+    let file = folder.path().join("all.jsonl").display().to_string();
+    let export = ["events", "export", "--into", &file];
+    assert!(run(&program("orders"), &[&export[..], &place].concat()).status.success());
+    let text = std::fs::read_to_string(&file).expect("it was written");
+    let recorded = text.lines().find(|line| line.contains("replay-emit")).expect("it is recorded");
+    assert!(recorded.contains("orders.operations") && recorded.contains("to see it") && recorded.contains("somebody"));
+    let refusing = |more: &[&str], exit: i32, words: &[&str]| {
+        refused(&run(&program("orders"), &[&["replay", "--emit"], more, &place].concat()), exit, words);
+    };
+    refusing(&["--into", "nowhere"], 3, &["TM-0401", "nowhere"]);
+    refusing(&["--into", "orders.journal"], 2, &["TM-0102", "for itself"]);
+    refusing(&["--into", "orders", "--key", "nobody"], 3, &["TM-0409"]);
+}

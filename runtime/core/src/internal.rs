@@ -161,7 +161,7 @@ pub enum Became {
 pub struct Operation {
     /// The command's id; of what happened without one, the letter's.
     pub id: String,
-    /// What was wanted: `redrive`, `discard`, `release`, `discard-parked`, `saga-retry`, `saga-skip`, `saga-finish`; `applied` where a held record
+    /// What was wanted: `redrive`, `discard`, `release`, `discard-parked`, `saga-retry`, `saga-skip`, `saga-finish`, `replay-emit`; `applied` where a held record
     /// had its effects without a redrive, `copy` where a copy of a letter's record had.
     pub act: String,
     /// Who wanted it.
@@ -185,7 +185,8 @@ pub struct Operation {
 }
 
 impl Operation {
-    pub(crate) fn of(order: &Order, act: &str, became: Became, at: Timestamp) -> Self {
+    /// Of what somebody wanted, and became so at this time.
+    pub fn of(order: &Order, act: &str, became: Became, at: Timestamp) -> Self {
         Self {
             id: order.id.clone(),
             act: act.to_owned(),
@@ -199,6 +200,13 @@ impl Operation {
             origin: String::new(),
             letter: None,
         }
+    }
+
+    /// The value and the headers of the record that tells of it. Its key is the id.
+    pub fn to_record(&self) -> (Vec<u8>, Headers) {
+        let value = serde_json::to_vec(self).expect("a struct of plain parts can be written");
+        let pairs = [(headers::TYPE, OPERATION), (headers::ID, self.id.as_str())];
+        (value, Headers::from_pairs(pairs.map(|(name, value)| (name, Some(value.as_bytes())))))
     }
 
     /// Reads a record of an operations topic; `None` for one that is something else.

@@ -1,5 +1,6 @@
 //! What a replay emits, held against what was emitted then.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,7 +139,8 @@ impl Join {
                 mark: mark(output.key, output.headers, output.value),
             };
             self.emitted += 1;
-            self.emissions.entry(named.name).or_default().push(emission);
+            // Nearly each has a name of its own: a list that is made larger at once would have room for four.
+            self.emissions.entry(named.name).or_insert_with(|| Vec::with_capacity(1)).push(emission);
         }
     }
 
@@ -149,7 +151,10 @@ impl Join {
             for emission in &mut emissions {
                 emission.place += shift;
             }
-            self.emissions.entry(name).or_default().append(&mut emissions);
+            match self.emissions.entry(name) {
+                Entry::Vacant(place) => drop(place.insert(emissions)),
+                Entry::Occupied(known) => known.into_mut().append(&mut emissions),
+            }
         }
         self.causes.extend(other.causes);
         self.emitted += other.emitted;

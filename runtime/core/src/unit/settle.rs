@@ -10,10 +10,9 @@ use crate::books::Entered;
 use crate::code::{Code, Coded};
 use crate::failure::Then;
 use crate::guard::guard_suffix;
-use crate::headers;
 use crate::id::EventId;
 use crate::inbox::{Chore, Look, copies_entry};
-use crate::internal::{Became, OPERATION, Operation, Order};
+use crate::internal::{Became, Operation, Order};
 use crate::journal::Ending;
 use crate::letters::{self, MOST_ROUNDS, Open, Round, letter_suffix};
 use crate::outputs::Address;
@@ -360,12 +359,10 @@ impl Unit {
     pub(crate) fn report(&mut self, operation: Operation) {
         let env = Rc::clone(&self.home.env);
         let operation = Operation { handler: self.name(), origin: self.position().to_string(), ..operation };
-        let value = serde_json::to_vec(&operation).expect("a struct of plain parts can be written");
+        let (value, headers) = operation.to_record();
         let topic = env.service.operations;
         let partition = self.home.shard % env.output_topics[usize::from(topic)].partitions;
         let address = Address { topic, partition, timestamp: self.now };
-        let pairs = [(headers::TYPE, OPERATION.as_bytes()), (headers::ID, operation.id.as_bytes())];
-        let headers = headers::Headers::from_pairs(pairs.map(|(name, value)| (name, Some(value))));
         self.outputs.push_raw(address, Some(operation.id.as_bytes()), &headers, Some(&value));
     }
 }

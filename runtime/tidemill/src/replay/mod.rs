@@ -5,6 +5,7 @@
 
 mod case;
 mod compare;
+mod emit;
 mod export;
 mod fields;
 mod range;
@@ -31,6 +32,7 @@ use crate::host::{Host, chance};
 
 pub use case::{About, Case};
 pub use compare::{Comparison, Difference, Kind};
+pub use emit::Sent;
 pub use export::export;
 pub use fields::Field;
 pub(crate) use fields::shown;

@@ -1,6 +1,7 @@
 //! What happened: done again, followed across services, taken into a file of its own.
 
 mod case;
+mod emit;
 mod events;
 mod fact;
 mod history;

@@ -4,6 +4,8 @@ use clap::Args;
 use tidemill_core::code::{Code, Coded, Exit};
 use tidemill_core::service::ServiceBuilder;
 
+use super::emit::{self, Emit};
+use super::fact::is_meant;
 use super::report::Report;
 use super::{Form, Selected, Within, watched};
 use crate::command::site::Site;
@@ -25,6 +27,8 @@ pub struct Replay {
     /// Show so many units at the most.
     #[arg(long, value_name = "N", conflicts_with = "diff")]
     limit: Option<u64>,
+    #[command(flatten)]
+    emit: Emit,
     #[arg(long = "output", value_enum, default_value_t, id = "form")]
     form: Form,
 }
@@ -35,10 +39,15 @@ impl Replay {
         let state = self.within.takes_state();
         let site = Site::open(&self.within.place, services)?;
         let mut report = Report::new(self.form, self.selected.which.filter.clone(), self.limit);
+        let mut sent = Vec::new();
         for name in &site.names {
             let replay = self.within.of(Replayed::of(&site.host, name)?, state).select(self.selected.selection());
             let work = async {
-                if self.diff {
+                if self.emit.is_wanted() {
+                    let filter = self.selected.which.filter.as_ref();
+                    sent.push(self.emit.carry_out(&site.host, &replay, |told| is_meant(filter, name, told)).await?);
+                    Ok(())
+                } else if self.diff {
                     let comparison = replay.diff(&self.ignore).await?;
                     report.compared(name, comparison)
                 } else {
@@ -46,6 +55,9 @@ impl Replay {
                 }
             };
             watched(&**site.host.clock(), &replay, work).await?;
+        }
+        if self.emit.is_wanted() {
+            return emit::told(&sent, self.form == Form::Table);
         }
         if report.is_empty() && self.selected.names_one() {
             let message = "no unit of that event or key is in the range";

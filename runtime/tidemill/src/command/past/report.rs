@@ -1,9 +1,10 @@
 //! What a replay prints: unit by unit, or differences, and what all came to.
 
+use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
 use std::ops::ControlFlow;
 
 use serde::Serialize;
-use tidemill_core::code::{Coded, Exit};
+use tidemill_core::code::{Code, Coded, Exit};
 
 use super::Form;
 use super::fact::is_meant;
@@ -11,6 +12,9 @@ use crate::command::filter::Filter;
 use crate::command::{print, print_json, print_line};
 use crate::replay::{Comparison, Difference, Field, Ran, Replay, Shown};
 use crate::telemetry;
+
+/// Bytes of lines that are written at once.
+const OUT_BYTES: usize = 64 * 1024;
 
 /// What all came to.
 #[derive(Debug, Default, Serialize)]
@@ -51,12 +55,17 @@ pub(super) struct Report {
     summary: Summary,
     /// What is printed at the end, where all is one object.
     held: Vec<serde_json::Value>,
+    /// Where units are printed: a line for each would be a call of the system for each.
+    out: BufWriter<Stdout>,
+    /// Whether nobody reads any more.
+    is_unread: bool,
 }
 
 impl Report {
     pub(super) fn new(form: Form, filter: Option<Filter>, limit: Option<u64>) -> Self {
         let (summary, held) = (Summary::default(), Vec::new());
-        Self { form, filter, limit: limit.unwrap_or(u64::MAX), summary, held }
+        let out = BufWriter::with_capacity(OUT_BYTES, std::io::stdout());
+        Self { form, filter, limit: limit.unwrap_or(u64::MAX), summary, held, out, is_unread: false }
     }
 
     /// Whether no unit ran that was meant.
@@ -76,24 +85,41 @@ impl Report {
                     self.summary.emitted += told.outputs.len() as u64;
                     self.unit(&Shown::of(&service, &told, log, took))?;
                 }
-                let is_over = self.summary.records >= self.limit;
+                let is_over = self.summary.records >= self.limit || self.is_unread;
                 Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })
             .await?;
         let Ran { unknown, .. } = ran;
         self.summary.unknown += unknown;
-        Ok(())
+        let flushed = self.out.flush();
+        self.wrote(flushed)
     }
 
     fn unit(&mut self, unit: &Shown) -> Result<(), Coded> {
-        match self.form {
-            Form::Table => print(unit.lines().join("\n")),
-            Form::Jsonl => print_line(unit),
+        let written = match self.form {
+            Form::Table => writeln!(self.out, "{}", unit.lines().join("\n")),
+            Form::Jsonl => {
+                serde_json::to_writer(&mut self.out, unit).map_err(io::Error::from).and_then(|()| writeln!(self.out))
+            }
             Form::Json => {
                 self.held.push(json(unit));
                 Ok(())
             }
+        };
+        self.wrote(written)
+    }
+
+    /// A reader that has enough and went away is no error; the replay ends with it.
+    fn wrote(&mut self, written: io::Result<()>) -> Result<(), Coded> {
+        match written {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.is_unread = true,
+            Err(error) => {
+                let message = format!("standard output cannot be written: {error}");
+                return Err(Coded::new(Code::WRITE_FAILED, message));
+            }
+            Ok(()) => {}
         }
+        Ok(())
     }
 
     /// Prints how a replay compares.
