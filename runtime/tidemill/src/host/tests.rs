@@ -289,8 +289,11 @@ fn a_missing_topic_names_the_command_that_creates_it() {
 
 #[test]
 fn a_broker_has_an_address_of_a_known_scheme() {
-    let cases =
-        [("embedded:", "names no directory"), ("kafka://k", "HOST:PORT"), ("memory", "memory:, embedded:DIR or")];
+    let cases = [
+        ("embedded:", "names no directory"),
+        ("kafka://k", "HOST:PORT"),
+        ("memory", "memory:, embedded:DIR, kafka://HOST:PORT or"),
+    ];
     for (address, part) in cases {
         let configuration = Configuration::default().with("broker", address).expect("text");
         let error = Host::open(configuration).err().expect("no broker");
