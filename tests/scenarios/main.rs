@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stderr, reason = "what is skipped has to be said")]
 
+mod backfill;
 mod checkout;
 mod copies;
 mod disk;

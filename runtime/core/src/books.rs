@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::code::{Code, Coded};
 use crate::guard::{GUARD, Mark};
+use crate::handover::{HANDOVER, Handover};
 use crate::id::EventId;
 use crate::inbox::{self, COPIES, Copies, Done, Inbox};
 use crate::journal::{self, JOURNAL, Journal, NOTES};
@@ -63,6 +64,8 @@ pub(crate) struct Books {
     pub(crate) copies: Copies,
     pub(crate) timers: Timers,
     pub(crate) journal: Journal,
+    /// What the shard only catches up with, where it does.
+    pub(crate) handover: Option<Handover>,
     /// What goes into the next mark: which sagas' instances were looked through.
     pub(crate) shapes: Shapes,
 }
@@ -108,6 +111,7 @@ struct Reading {
     origins: BTreeMap<u64, Position>,
     shapes: BTreeMap<Bytes, Bytes>,
     journal: journal::Found,
+    handover: Option<Handover>,
     parked: Vec<(Slot, LaneId, Waits)>,
     /// Whether anything was found that units left.
     is_used: bool,
@@ -121,7 +125,7 @@ impl Reading {
             Coded::new(Code::STATE_UNREADABLE, message)
         };
         let (map, entry) = (place.name, place.entry.unwrap_or_default());
-        self.is_used |= !matches!(map, GUARD | SHAPES);
+        self.is_used |= !matches!(map, GUARD | SHAPES | HANDOVER);
         match map {
             PARKED if is_planted(Bug::ParkedForgotten) => {}
             PARKED => {
@@ -140,6 +144,9 @@ impl Reading {
             GUARD => self.mark = Mark::read(value),
             SHAPES => drop(self.shapes.insert(Bytes::copy_from_slice(entry), value.clone())),
             JOURNAL | NOTES => self.journal.take(map, entry, value).ok_or_else(|| bad("the journal"))?,
+            HANDOVER => {
+                self.handover = Some(Handover::read(value).ok_or_else(|| bad("what is caught up with"))?);
+            }
             COPIES if is_planted(Bug::CopiesForgotten) => {}
             COPIES => self.copies.take(entry, value).ok_or_else(|| bad("the number of copies"))?,
             _ if is_planted(Bug::InboxLost) => {}
@@ -155,14 +162,14 @@ impl Reading {
         shapes: Shapes,
         journals: impl FnOnce(journal::Found) -> Journal,
     ) -> Found {
-        let Self { letters, inbox: known, copies, mark, origins, mut parked, journal, .. } = self;
+        let Self { letters, inbox: known, copies, mark, origins, mut parked, journal, handover, .. } = self;
         let mut parking = Parking::default();
         parked.sort_unstable_by_key(|(slot, ..)| slot.number);
         for (slot, lane, waits) in parked {
             parking.add(&lane, slot, &waits);
         }
         let (inbox, journal) = (known.into_inbox(inbox), journals(journal));
-        let books = Books { parking, letters, inbox, copies, timers, journal, shapes };
+        let books = Books { parking, letters, inbox, copies, timers, journal, handover, shapes };
         Found { books, mark, origins }
     }
 }

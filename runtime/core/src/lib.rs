@@ -14,6 +14,7 @@ pub mod envelopes;
 pub mod event;
 pub mod failure;
 pub mod handler;
+pub mod handover;
 pub mod headers;
 pub mod id;
 pub mod inbox;

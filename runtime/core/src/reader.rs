@@ -27,6 +27,12 @@ impl Reader {
         Self { topics, partition, next: from, limit: BATCH, is_at_end: false }
     }
 
+    /// A reader of the same partition from this offset on.
+    #[must_use]
+    pub fn again_from(&self, offset: u64) -> Self {
+        Self::new(Arc::clone(&self.topics), self.partition.clone(), offset)
+    }
+
     /// The next records; none at the end.
     pub async fn read(&mut self) -> Result<Vec<Record>, Coded> {
         if self.is_at_end {
@@ -48,11 +54,5 @@ impl Reader {
     /// The offset behind what was read.
     pub const fn next(&self) -> u64 {
         self.next
-    }
-
-    /// The record at an offset, if it is there; where the reader stands does not change.
-    pub async fn at(&self, offset: u64) -> Result<Option<Record>, Coded> {
-        let batch = self.topics.records(&self.partition, offset, 1).await?;
-        Ok(batch.records.into_iter().find(|record| record.offset == offset))
     }
 }

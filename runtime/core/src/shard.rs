@@ -1,5 +1,6 @@
 //! A shard: partition number p of a service over all its input topics, run as one state machine.
 
+mod backfilled;
 mod guarded;
 mod incoming;
 mod journaled;
@@ -366,6 +367,7 @@ impl Shard {
             self.home.memory.borrow_mut().write(&runtime_id(Bytes::new()), entries);
         }
         self.write_journal(outputs);
+        self.hand_over();
         ShardCommit {
             shard: self.home.shard,
             generation: if late { Generation(u64::MAX) } else { self.home.generation },

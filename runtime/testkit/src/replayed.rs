@@ -60,7 +60,7 @@ impl Look for Collects {
         }
         self.join.emits(&told);
         let Told { position, handler, noted, failure, is_handled, .. } = &told;
-        let then_failed = !matches!(noted.ended, Ending::Done);
+        let then_failed = !matches!(noted.ended, Ending::Done | Ending::Muted);
         match failure {
             Some(failure) if !then_failed => {
                 self.differences.push(format!("{position} was done by {handler}, and fails now: {failure}"));

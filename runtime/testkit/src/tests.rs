@@ -18,6 +18,7 @@ macro_rules! events {
 }
 
 mod answers;
+mod backfill;
 mod crash;
 mod culprits;
 mod failures;

@@ -99,6 +99,12 @@ pub enum Ending {
     /// It was redriven, and its letter was not open any more.
     #[serde(rename = "x")]
     Refused,
+    /// It had its effects, but for what it emitted: it only caught up.
+    #[serde(rename = "m")]
+    Muted,
+    /// It had its effects before a backfill, which is another handler's.
+    #[serde(rename = "s")]
+    Passed,
     /// An operator's command was carried out.
     #[serde(rename = "o")]
     Commanded,

@@ -150,7 +150,7 @@ fn strip(page: &mut Page, shard: u32, places: &mut Places) {
         let Step::Unit(noted) = step else { continue };
         noted.answers = Vec::new();
         let Noted { cause: Cause::Record(place, offset), ended, .. } = noted else { continue };
-        if !matches!(ended, Ending::Done | Ending::Copy | Ending::Letter(_)) {
+        if !matches!(ended, Ending::Done | Ending::Muted | Ending::Passed | Ending::Copy | Ending::Letter(_)) {
             let topic = page.topics.get(usize::from(*place)).map_or("", String::as_str);
             places.entry(TopicPartition::new(topic, shard)).or_default().insert(*offset);
         }

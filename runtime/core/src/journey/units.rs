@@ -122,7 +122,8 @@ impl Walk<'_, '_> {
 
     fn parked(&mut self, lane: &[u8], turn: Turn) {
         let Some(queue) = self.lanes.get_mut(lane) else { return };
-        let is_over = matches!(turn.ended, Ending::Done | Ending::Letter(_) | Ending::Copy | Ending::Refused);
+        let is_over =
+            matches!(turn.ended, Ending::Done | Ending::Muted | Ending::Letter(_) | Ending::Copy | Ending::Refused);
         let first = queue.front().and_then(|first| first.unit);
         if is_over {
             queue.pop_front();

@@ -70,6 +70,9 @@ pub struct Parked {
     /// Who redrives it: it is a dead letter's record.
     #[serde(default)]
     pub redriven: Option<Redriven>,
+    /// Where it is only caught up with, so that what its handler emits does not leave: whether that may call outside.
+    #[serde(default)]
+    pub muted: Option<bool>,
 }
 
 /// A dead letter's record on its way back.
@@ -100,6 +103,7 @@ impl Parked {
             waits: Waits::Behind,
             past: None,
             redriven: None,
+            muted: None,
         }
     }
 

@@ -28,6 +28,8 @@ pub enum Disposition {
     Done,
     /// It is a copy of an event that had its effects already, and has none.
     Copy,
+    /// It had its effects before a backfill, which is another handler's.
+    Passed,
     /// It is parked behind others of its key.
     Queued,
     /// It is parked, and will be tried again.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::code::Coded;
 use crate::headers;
 use crate::id::digest;
+use crate::journal::Ending;
 use crate::outputs::{Output, Outputs};
 use crate::ports::Topics;
 use crate::reader::Reader;
@@ -106,7 +107,10 @@ impl Join {
 
     /// Takes what a unit emits.
     pub fn emits(&mut self, told: &Told) {
-        self.causes.insert(digest_of(&[told.id.as_bytes()]));
+        // What only caught up emitted nothing then, and what stands in the topics of it was emitted before.
+        if told.noted.ended != Ending::Muted {
+            self.causes.insert(digest_of(&[told.id.as_bytes()]));
+        }
         self.take(told, &told.outputs);
         if let Some(beyond) = &told.beyond {
             self.take(told, beyond);

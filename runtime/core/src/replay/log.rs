@@ -23,12 +23,13 @@ impl Records {
         Self { reader: Reader::new(topics, partition, from), unread: VecDeque::new(), passed: BTreeMap::new() }
     }
 
-    /// The record at this offset. What is passed over on the way is kept, but for what `is_nobodys`. One that is not there any more is an
-    /// error (TM-0902).
+    /// The record at this offset. What is passed over on the way is kept, but for what `is_nobodys`; where it lies before what was read, the
+    /// service went back, and reading does too. One that is not there any more is an error (TM-0902).
     pub(super) async fn take(&mut self, offset: u64, is_nobodys: impl Fn(&Record) -> bool) -> Result<Record, Coded> {
         if let Some(record) = self.passed.remove(&offset) {
             return Ok(record);
         }
+        let mut went_back = false;
         loop {
             match self.unread.front() {
                 Some(record) if record.offset < offset => {
@@ -36,29 +37,29 @@ impl Records {
                     if !is_nobodys(&record) {
                         self.passed.insert(record.offset, record);
                     }
+                    continue;
                 }
                 Some(record) if record.offset == offset => {
                     return Ok(self.unread.pop_front().expect("it was looked at"));
                 }
-                // It lies before what is read.
-                Some(_) => return self.fetch(offset).await,
+                Some(_) => {}
                 None => {
-                    let batch = self.reader.read().await?;
-                    if batch.is_empty() {
-                        return self.fetch(offset).await;
+                    self.unread.extend(self.reader.read().await?);
+                    if !self.unread.is_empty() {
+                        continue;
                     }
-                    self.unread.extend(batch);
                 }
             }
+            if went_back {
+                let position = self.reader.partition().at(offset);
+                let message = format!("the journal tells of the record at {position}, which is not in the log");
+                return Err(Coded::new(Code::RANGE_NOT_KEPT, message));
+            }
+            went_back = true;
+            self.reader = self.reader.again_from(offset);
+            self.unread.clear();
+            self.passed.clear();
         }
-    }
-
-    async fn fetch(&self, offset: u64) -> Result<Record, Coded> {
-        self.reader.at(offset).await?.ok_or_else(|| {
-            let position = self.reader.partition().at(offset);
-            let message = format!("the journal tells of the record at {position}, which is not in the log");
-            Coded::new(Code::RANGE_NOT_KEPT, message)
-        })
     }
 }
 

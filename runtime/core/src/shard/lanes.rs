@@ -11,6 +11,7 @@ use crate::books::Books;
 use crate::code::{Code, Coded};
 use crate::gathered::Gathered;
 use crate::guard::Attempt;
+use crate::handover::Part;
 use crate::lane::LaneId;
 use crate::parking::{Slot, Waits};
 use crate::planted::{Bug, is_planted};
@@ -297,7 +298,8 @@ impl Shard {
         let source = &self.sources[waiting.source];
         let (partition, since) = (source.partition.clone(), source.since);
         let is_command = waiting.command.is_some();
-        let step = if queue && !is_command { Step::Queue } else { waiting.step(&env, &partition) };
+        let is_passed = waiting.part(&self.home, &partition) == Part::Passed;
+        let step = if queue && !is_command && !is_passed { Step::Queue } else { waiting.step(&self.home, &partition) };
         let handler = env.service.handler_of(waiting.way);
         let is_handled = matches!(step, Step::Handle);
         let attempt = || Attempt::of(&partition.at(waiting.offset));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::code::Coded;
+use crate::handover::Part;
 use crate::internal::Command;
 use crate::lane::LaneId;
 use crate::parking::Slot;
@@ -27,20 +28,26 @@ impl Waiting {
     }
 
     /// What is to be done with it, where its lane is not parked.
-    pub(super) fn step(&self, env: &Env, partition: &TopicPartition) -> Step {
+    pub(super) fn step(&self, home: &Home, partition: &TopicPartition) -> Step {
         match &self.command {
             Some(command) => Step::Command(command.clone()),
-            None => step_of(env, self.way, partition, &self.record),
+            None if self.part(home, partition) == Part::Passed => Step::Pass,
+            None => step_of(&home.env, self.way, partition, &self.record),
         }
     }
 
     /// Its unit. `since` is the oldest offset that was read of its partition.
     pub(super) fn into_unit(self, home: Home, partition: TopicPartition, since: u64) -> Box<Unit> {
+        let is_muted = self.part(&home, &partition) == Part::Muted;
+        let calls = home.books.borrow().handover.as_ref().is_some_and(|handover| handover.calls);
         let Self { offset, way, record, command, .. } = self;
         let origin = command.as_ref().map_or_else(|| partition.clone(), |command| command.target.origin());
         let settles = Settles::Record { source: partition, offset, since };
         let mut unit = Unit::new(home, Made { origin, settles, record, way });
         unit.own_id = command.and_then(|command: Box<Command>| command.target.named());
+        if is_muted {
+            unit.mute(calls);
+        }
         unit
     }
 }
@@ -64,7 +71,7 @@ pub(crate) fn record_unit(
         Incoming::Ignored => nobodys(record),
         known => Waiting::of(0, known, record).expect("it is somebody's concern"),
     };
-    let step = waiting.step(&home.env, &partition);
+    let step = waiting.step(home, &partition);
     (waiting.into_unit(home.clone(), partition, 0), step)
 }
 
@@ -77,6 +84,9 @@ pub(crate) async fn parked_unit(home: Home, lane: LaneId, slot: Slot) -> Result<
     let mut unit = Unit::new(home, Made { origin, settles: Settles::Parked(slot), record, way });
     unit.own_id = parked.named();
     let past = parked.past.filter(|_| !is_planted(Bug::PastForgotten));
+    if let Some(calls) = parked.muted {
+        unit.mute(calls);
+    }
     (unit.past, unit.redriven, unit.parked_in) = (past, parked.redriven, Some(lane));
     Ok((unit, step))
 }
@@ -89,6 +99,11 @@ pub(crate) async fn timer_unit(home: Home, when: When) -> Result<Option<(Box<Uni
     let record = found.into_record(when, when.position(&source).offset);
     let way = home.env.service.way_from(&source.topic, &record.headers, &handler);
     let step = step_of(&home.env, way, &source, &record);
+    let muted = home.books.borrow().handover.as_ref().filter(|handover| handover.mutes(&handler)).map(|it| it.calls);
     let settles = Settles::Timer { when, name, handler };
-    Ok(Some((Unit::new(home, Made { origin: source, settles, record, way }), step)))
+    let mut unit = Unit::new(home, Made { origin: source, settles, record, way });
+    if let Some(calls) = muted {
+        unit.mute(calls);
+    }
+    Ok(Some((unit, step)))
 }

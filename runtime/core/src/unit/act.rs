@@ -29,6 +29,8 @@ pub(super) enum Act {
     Mark(Option<Bytes>),
     /// It is a copy of an event that had its effects: it has none.
     Copy,
+    /// It had its effects before a backfill, which is another handler's.
+    Pass,
     /// Something of the inbox is written, or removed.
     Chore(Chore),
 }
@@ -46,6 +48,7 @@ impl Act {
             Self::Refuse => Ending::Refused,
             Self::Command(_) => Ending::Commanded,
             Self::Copy => Ending::Copy,
+            Self::Pass => Ending::Passed,
             Self::Mark(_) | Self::Chore(_) => return None,
         })
     }
@@ -62,6 +65,7 @@ impl Act {
             Self::Refuse | Self::Command(_) => (None, Disposition::Commanded),
             Self::Mark(_) => (None, Disposition::Marked),
             Self::Copy => (None, Disposition::Copy),
+            Self::Pass => (None, Disposition::Passed),
             Self::Chore(_) => (None, Disposition::Kept),
         }
     }

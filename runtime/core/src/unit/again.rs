@@ -39,6 +39,7 @@ pub(crate) async fn again(unit: &mut Unit, step: Step, ending: &Ending, attempt:
         (Ending::Copy, _) => Act::Copy,
         (Ending::Queued, _) => Act::Queue,
         (Ending::Refused, _) => Act::Refuse,
+        (Ending::Passed, _) => Act::Pass,
         (Ending::Commanded, Step::Command(command)) => Act::Command(command),
         // It was a command to the build before.
         (Ending::Commanded, _) => return Ok(untouched),
@@ -50,6 +51,7 @@ pub(crate) async fn again(unit: &mut Unit, step: Step, ending: &Ending, attempt:
 
 async fn handled(unit: &mut Unit, step: Step, ending: &Ending, attempt: u32) -> Result<Again, Coded> {
     unit.attempt = attempt.saturating_sub(1);
+    unit.is_muted = *ending == Ending::Muted;
     let answer = match step {
         // Once more, it would end this process.
         _ if code_of(ending) == Some(Code::CRASHES) => Err(Failure::Crashed),
@@ -63,7 +65,7 @@ async fn handled(unit: &mut Unit, step: Step, ending: &Ending, attempt: u32) -> 
             }
         }
     };
-    let is_done = *ending == Ending::Done;
+    let is_done = matches!(ending, Ending::Done | Ending::Muted);
     let (failed, beyond) = match answer {
         Ok(()) if is_done => {
             conclude(unit);
@@ -96,7 +98,13 @@ fn act_of(ending: &Ending, failed: Failed) -> Option<Act> {
         Ending::Letter(_) => Act::Letter { then: Then::Continue, failed },
         Ending::LetterHeld(_) => Act::Letter { then: Then::Hold, failed },
         Ending::Held(_) => Act::Hold { failed },
-        Ending::Done | Ending::Copy | Ending::Queued | Ending::Refused | Ending::Commanded => return None,
+        Ending::Done
+        | Ending::Muted
+        | Ending::Passed
+        | Ending::Copy
+        | Ending::Queued
+        | Ending::Refused
+        | Ending::Commanded => return None,
     })
 }
 

@@ -9,6 +9,7 @@ mod run;
 mod settle;
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -73,6 +74,8 @@ pub(crate) enum Step {
     Handle,
     /// It is parked, behind others of its lane.
     Queue,
+    /// It had its effects before a backfill, which is another handler's.
+    Pass,
     /// It has failed already.
     GiveUp(Failure),
     /// It has failed already, and its dead letter is not taken.
@@ -128,6 +131,8 @@ pub(crate) struct Unit {
     /// How it ended, once that is known, and what it was answered from outside in its last attempt: for the journal.
     pub(crate) ended: Option<Ending>,
     pub(crate) answers: Vec<Answered>,
+    /// Whether it only catches up: what its handler emits does not leave.
+    pub(crate) is_muted: bool,
     /// What a call to the outside is answered in a replay; none in a live run.
     pub(crate) recorded: Option<Recorded>,
     /// The note of that which it left, and its number, where it commits by itself.
@@ -200,6 +205,7 @@ impl Unit {
             id_base: None,
             ended: None,
             answers: Vec::new(),
+            is_muted: false,
             recorded: None,
             note: None,
             draws: 0,
@@ -214,6 +220,12 @@ impl Unit {
         let record =
             Record { offset: 0, timestamp: Timestamp::default(), key: None, value: None, headers: Headers::default() };
         Self::new(home, Made { origin, settles: Settles::Nothing, record, way: Way::NOWHERE })
+    }
+
+    /// From here on it only catches up. `calls`: its handler may call outside.
+    pub(crate) fn mute(&mut self, calls: bool) {
+        self.is_muted = true;
+        self.recorded = Some(Recorded { answers: VecDeque::new(), may_call: calls });
     }
 
     pub(crate) fn registered(&self) -> &Registered {

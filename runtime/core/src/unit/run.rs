@@ -29,6 +29,7 @@ pub(crate) async fn run(mut unit: Box<Unit>, step: Step) -> Finished {
     let outcome = match step {
         Step::Handle => handle(&mut unit).await,
         Step::Queue => settle(&mut unit, &Act::Queue).await,
+        Step::Pass => settle(&mut unit, &Act::Pass).await,
         Step::Command(command) => settle(&mut unit, &Act::Command(command)).await,
         Step::Mark(mark) => settle(&mut unit, &Act::Mark(mark)).await,
         Step::Chore(chore) => settle(&mut unit, &Act::Chore(chore)).await,
@@ -155,7 +156,7 @@ async fn attempt_and_commit(unit: &mut Unit) -> Result<Answer, Failure> {
     }
     let Err(failure) = attempt_once(unit).await else {
         conclude(unit);
-        unit.ended = Some(Ending::Done);
+        unit.ended = Some(if unit.is_muted { Ending::Muted } else { Ending::Done });
         return Ok(commit(unit).await);
     };
     let transaction = unit.transaction.take();
@@ -166,7 +167,9 @@ async fn attempt_and_commit(unit: &mut Unit) -> Result<Answer, Failure> {
     match failure {
         // Where the next transaction could not be opened either, there is none.
         Failure::Handler(error) if matches!(unit.home.env.commits, Committing::Unit(_)) => match error.class() {
-            Class::Fatal(cause) if cause.code != Code::STATE_UNREADABLE => Ok(refused(cause.clone())),
+            Class::Fatal(cause) if !matches!(cause.code, Code::STATE_UNREADABLE | Code::CALL_NOT_RECORDED) => {
+                Ok(refused(cause.clone()))
+            }
             _ => Err(Failure::Handler(error)),
         },
         failure => Err(failure),

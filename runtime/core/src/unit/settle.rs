@@ -126,6 +126,7 @@ async fn enact(unit: &mut Unit, act: &Act) -> Result<(), Trouble> {
             }
             Ok(())
         }
+        Act::Pass => Ok(()),
         Act::Copy => {
             unit.leave();
             unit.count_copy();
@@ -177,6 +178,9 @@ pub(super) async fn is_copy(unit: &mut Unit) -> Result<bool, Coded> {
 
 /// Adds to an attempt that succeeded what follows from it: its event is known, it is parked no more, and its letter is closed.
 pub(super) fn conclude(unit: &mut Unit) {
+    if unit.is_muted {
+        unit.outputs.clear();
+    }
     unit.leave();
     if let Some(event) = unit.event
         && unit.transaction.is_some()
@@ -229,6 +233,7 @@ impl Unit {
             since: self.now.as_millis(),
             past: self.past.clone(),
             redriven: self.redriven.clone(),
+            muted: self.is_muted.then(|| self.recorded.as_ref().is_some_and(|recorded| recorded.may_call)),
             ..Parked::new(&self.name(), &self.origin, &self.record, own_id)
         }
     }

@@ -2,11 +2,13 @@
 //!
 //! Nouns then verbs; options of a command stand after it. Data goes to standard output, all else to standard error.
 
+mod backfill;
 mod beside;
 mod database;
 mod describe;
 mod filter;
 mod lag;
+mod moved;
 mod operate;
 mod operator;
 mod outbox;

@@ -1,43 +1,20 @@
 //! `reset`: lets a service begin elsewhere.
-//!
-//! It acts as a member of the group that owns everything: so nobody else can run meanwhile, and a member that comes in the
-//! middle fences it. Progress moves with the state, shard by shard, each in one commit.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::future::poll_fn;
-use std::ops::Bound;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use serde::Serialize;
 use tidemill_core::code::{Code, Coded, Exit};
-use tidemill_core::inbox;
-use tidemill_core::journal;
-use tidemill_core::outputs::Outputs;
-use tidemill_core::ports::{
-    Answer, Change, CommitBatch, Committing, Entry, Generation, KeyRange, LogEvent, Member, ShardCommit, Start,
-    Subscription, UnitEffects,
-};
-use tidemill_core::progress::Progress;
+use tidemill_core::ports::{KeyRange, Start};
 use tidemill_core::record::TopicPartition;
 use tidemill_core::service::Service;
 use tidemill_core::state::ScopeKey;
+use tidemill_core::{handover, inbox, journal};
 
+use crate::command::moved::{Move, Removes, To, move_group, refuse_active};
 use crate::command::{Options, Output, print, print_json, table};
 use crate::config::start;
 use crate::host::Host;
 use crate::query;
-
-/// Entries of state that are read at a time.
-const PAGE: usize = 10_000;
-/// How long it may take until all partitions of the group are here.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Behind every record that a log ever holds.
-const END: u64 = i64::MAX as u64;
 
 /// What becomes of the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +88,10 @@ pub(super) async fn reset(host: &Host, wanted: &Wanted, output: Output) -> Resul
     }
     if wanted.execute {
         refuse_active(host, service).await?;
-        act(host, service, &plan, wanted.state() == Some(State::Drop)).await?;
+        let to = |line: &Line| (TopicPartition::new(line.topic.as_str(), line.partition), To::At(line.to));
+        let removes = if wanted.state() == Some(State::Drop) { Removes::All } else { Removes::Known };
+        let to = plan.iter().map(to).collect();
+        move_group(host, service, Move { member: "reset", to, removes, changes: &|_| Vec::new() }).await?;
     }
     show(&plan, output)?;
     let kept = if wanted.state() == Some(State::Drop) { "dropped" } else { "kept" };
@@ -161,154 +141,9 @@ async fn entries(host: &Host, service: &Service) -> Result<usize, Coded> {
 
 /// Whether an entry is state that belongs to records: a handler's, or what is parked. A mark that a crash left is not, and what is known
 /// of events goes in any case: they are to have their effects again.
-fn is_kept(key: &[u8]) -> bool {
+pub(super) fn is_kept(key: &[u8]) -> bool {
     let is_handlers = |key| ScopeKey::parse(key).is_none_or(|place| !place.handler.is_empty() || place.entry.is_some());
-    is_handlers(key) && !inbox::is_known(key) && !journal::is_own(key)
-}
-
-async fn refuse_active(host: &Host, service: &Service) -> Result<(), Coded> {
-    match host.broker().members(service.name()).await? {
-        0 => Ok(()),
-        members => {
-            let name = service.name();
-            let message =
-                format!("group {name} has {members} members; stop all instances of the service, then reset it");
-            Err(Coded::new(Code::GROUP_ACTIVE, message))
-        }
-    }
-}
-
-/// Takes the whole group, and moves it shard by shard.
-async fn act(host: &Host, service: &Service, plan: &[Line], drops: bool) -> Result<(), Coded> {
-    let subscription = Subscription {
-        group: Arc::clone(service.name()),
-        member: "reset".into(),
-        topics: service.input_topics().cloned().collect(),
-    };
-    let mut member = host.broker().join(subscription)?;
-    let wanted: BTreeSet<TopicPartition> =
-        plan.iter().map(|line| TopicPartition::new(&*line.topic, line.partition)).collect();
-    let held = hold(host, &mut member, &wanted).await?;
-    let shards: BTreeSet<u32> = wanted.iter().map(|partition| partition.partition).collect();
-    for shard in shards {
-        let of_shard = |partition: &&TopicPartition| partition.partition == shard;
-        let partitions: Vec<TopicPartition> = wanted.iter().filter(of_shard).cloned().collect();
-        let generation = partitions.iter().map(|partition| held[partition]).max().unwrap_or_default();
-        let to = |partition: TopicPartition| {
-            let line =
-                plan.iter().find(|line| *line.topic == *partition.topic && line.partition == partition.partition);
-            let to = line.expect("the partitions are those of the plan").to;
-            (partition, Progress::starting_at(to))
-        };
-        let progress = partitions.iter().cloned().map(to).collect();
-        let commit = ShardCommit { shard, generation, changes: Vec::new(), progress };
-        move_shard(&member.commits, commit, partitions, drops).await?;
-    }
-    member.log.leave();
-    Ok(())
-}
-
-/// Waits until all of these partitions belong to the member; answers under which numbers.
-async fn hold(
-    host: &Host,
-    member: &mut Member,
-    wanted: &BTreeSet<TopicPartition>,
-) -> Result<BTreeMap<TopicPartition, Generation>, Coded> {
-    let mut held = BTreeMap::new();
-    let all = poll_fn(|cx| {
-        while !wanted.iter().all(|partition| held.contains_key(partition)) {
-            match member.log.poll(cx, 0, &mut Vec::new()) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(cause)) => return Poll::Ready(Err(cause)),
-                Poll::Ready(Ok(Some(LogEvent::Assigned { partitions, generation }))) => {
-                    held.extend(partitions.into_iter().map(|partition| (partition, generation)));
-                }
-                Poll::Ready(Ok(Some(LogEvent::Revoked { partitions, .. } | LogEvent::Lost { partitions }))) => {
-                    held.retain(|partition, _| !partitions.contains(partition));
-                    member.log.release(&partitions);
-                }
-                // Positions move in a paused group as in any other.
-                Poll::Ready(Ok(Some(LogEvent::Paused | LogEvent::Resumed) | None)) => {}
-            }
-        }
-        Poll::Ready(Ok(()))
-    });
-    match select(pin!(all), host.clock().sleep(PATIENCE)).await {
-        Either::Left((all, _)) => all?,
-        Either::Right(_) => {
-            let message = "not all partitions of the group came here: somebody else is a member of it";
-            return Err(Coded::new(Code::GROUP_ACTIVE, message));
-        }
-    }
-    Ok(held)
-}
-
-async fn move_shard(
-    commits: &Committing,
-    mut commit: ShardCommit,
-    partitions: Vec<TopicPartition>,
-    drops: bool,
-) -> Result<(), Coded> {
-    let (shard, generation) = (commit.shard, commit.generation);
-    let loaded = match commits {
-        Committing::Batch(commits) => commits.load(shard, generation, partitions.clone()).await,
-        Committing::Unit(commits) => commits.load(shard, generation, partitions.clone()).await,
-    };
-    match loaded {
-        Ok(_) => {}
-        // That positions do not fit the state is what this mends.
-        Err(cause) if matches!(cause.code, Code::OFFSETS_LOST | Code::TOPIC_REPLACED) => {}
-        Err(cause) => return Err(cause),
-    }
-    match commits {
-        Committing::Batch(commits) => {
-            commit.changes = removals(drops, async |range| commits.scan(shard, range, PAGE)).await?;
-            done(commits.commit(Arc::new(batch(commit))).await)
-        }
-        Committing::Unit(commits) => {
-            // Traces of single units tell of records that are to be done again. They go, in the same act, as those before an end that no
-            // log reaches.
-            let all = partitions.into_iter().map(|partition| (partition, Progress::starting_at(END))).collect();
-            let traces = ShardCommit { shard, generation, changes: Vec::new(), progress: all };
-            let mut transaction = commits.begin(shard, generation).await?;
-            let changes = removals(drops, async |range| transaction.scan(range, PAGE).await).await?;
-            let effects = UnitEffects { done: None, changes, once: None, outputs: Outputs::default() };
-            done(transaction.commit(effects).await)?;
-            let both = CommitBatch { shards: vec![traces, commit], outputs: Outputs::default(), units: 0 };
-            done(commits.fold(Arc::new(both)).await)
-        }
-    }
-}
-
-fn done(answer: Answer) -> Result<(), Coded> {
-    match answer {
-        Answer::Committed => Ok(()),
-        Answer::NotCommitted(cause) | Answer::Refused(cause) | Answer::Fenced(cause) | Answer::Unknown(cause) => {
-            Err(cause)
-        }
-    }
-}
-
-fn batch(commit: ShardCommit) -> CommitBatch {
-    CommitBatch { shards: vec![commit], outputs: Outputs::default(), units: 0 }
-}
-
-/// The removal of what is known of events, and, if the state goes, of everything that a shard keeps; entries are read by `scan`.
-async fn removals(
-    drops: bool,
-    mut scan: impl AsyncFnMut(&KeyRange) -> Result<Vec<Entry>, Coded>,
-) -> Result<Vec<Change>, Coded> {
-    let (mut removals, mut range) = (Vec::new(), KeyRange::all());
-    loop {
-        let page = scan(&range).await?;
-        let last = page.last().map(|(key, _)| key.clone()).filter(|_| page.len() == PAGE);
-        let gone = page.into_iter().filter(|(key, _)| drops || inbox::is_known(key));
-        removals.extend(gone.map(|(key, _)| Change { key, value: None }));
-        match last {
-            Some(last) => range.start = Bound::Excluded(last),
-            None => return Ok(removals),
-        }
-    }
+    is_handlers(key) && !inbox::is_known(key) && !journal::is_own(key) && !handover::is_own(key)
 }
 
 fn show(plan: &[Line], output: Output) -> Result<(), Coded> {

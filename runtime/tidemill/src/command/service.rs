@@ -9,8 +9,8 @@ use tidemill_core::service::ServiceBuilder;
 
 use crate::command::reset::Wanted;
 use crate::command::{
-    Beside, Config, DeadLetters, Inbox, Options, Output, Parked, Past, RunOptions, Sagas, Timers, Topics, describe,
-    execute, lag, pause, reset,
+    Beside, Config, DeadLetters, Inbox, Options, Output, Parked, Past, RunOptions, Sagas, Timers, Topics, backfill,
+    describe, execute, lag, pause, reset,
 };
 use crate::config::Configuration;
 use crate::host::{Host, Until};
@@ -60,6 +60,15 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Have the service, or one new handler of it, catch up with what was, so that nothing leaves because of it. It must not run.
+    Backfill {
+        #[command(flatten)]
+        wanted: backfill::Wanted,
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Let the service begin nothing new, in all its instances and those that come. What is under way ends.
     Pause {
         #[arg(long, value_enum, default_value_t)]
@@ -103,7 +112,7 @@ enum Command {
 }
 
 /// The `main` of a service's program: `run`, `describe`, `config show`, `topics create`, `topics check`,
-/// `lag`, `pause`, `resume`, `reset`, `dead-letters`, `parked`, `sagas`, `timers`, `inbox`, `replay`, `history`, `journey`, `snapshot`, `events`, `capture`, `debug`, `testcase`, `database`, `outbox` and `relay`.
+/// `lag`, `pause`, `resume`, `reset`, `backfill`, `dead-letters`, `parked`, `sagas`, `timers`, `inbox`, `replay`, `history`, `journey`, `snapshot`, `events`, `capture`, `debug`, `testcase`, `database`, `outbox` and `relay`.
 pub fn main(service: ServiceBuilder) -> ExitCode {
     main_with(|_: Nothing| service)
 }
@@ -129,6 +138,10 @@ async fn carry_out(command: Command, service: ServiceBuilder) -> Result<Exit, Co
         Command::Reset { wanted, output, mut options } => {
             let wanted = wanted.or_of(&mut options);
             reset::reset(&existing(Configuration::load(&options)?, service)?, &wanted, output).await
+        }
+        Command::Backfill { wanted, output, mut options } => {
+            let wanted = wanted.or_of(&mut options);
+            backfill::backfill(&existing(Configuration::load(&options)?, service)?, &wanted, output).await
         }
         Command::Pause { output, options } => {
             pause::set(&existing(Configuration::load(&options)?, service)?, true, output).await

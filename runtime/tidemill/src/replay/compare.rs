@@ -113,8 +113,8 @@ impl Part {
         self.join.emits(told);
         self.saw(told.at, told.at);
         let kind = match (&told.noted.ended, &told.failure) {
-            (Ending::Done, Some(_)) => Kind::Failing,
-            (Ending::Done, None) | (_, Some(_)) => return,
+            (Ending::Done | Ending::Muted, Some(_)) => Kind::Failing,
+            (Ending::Done | Ending::Muted, None) | (_, Some(_)) => return,
             (_, None) if told.is_handled => Kind::Mended,
             _ => return,
         };

@@ -111,6 +111,8 @@ pub enum Timer {
 pub(crate) fn ended(ending: &Ending) -> String {
     match ending {
         Ending::Done => "done".to_owned(),
+        Ending::Muted => "backfilled".to_owned(),
+        Ending::Passed => "passed".to_owned(),
         Ending::Copy => "copy".to_owned(),
         Ending::Queued => "queued".to_owned(),
         Ending::Parked(_) => "parked".to_owned(),

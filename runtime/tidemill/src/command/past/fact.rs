@@ -32,6 +32,8 @@ fn fact<'t>(service: &'t str, told: &'t Told, field: Field) -> Fact<'t> {
         },
         Field::State => Fact::Text(match &told.noted.ended {
             Ending::Done => "done",
+            Ending::Muted => "backfilled",
+            Ending::Passed => "passed",
             Ending::Copy => "copy",
             Ending::Queued => "queued",
             Ending::Parked(_) => "parked",
