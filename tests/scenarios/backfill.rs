@@ -75,3 +75,23 @@ fn on_kafka_state_is_made_again_and_nothing_leaves() {
     let Some(kafka) = kafka else { return };
     made_again(&["--broker", &format!("kafka://{}", kafka.address())]);
 }
+
+#[test]
+fn with_state_in_postgres_state_is_made_again_and_nothing_leaves() {
+    let options = devkit::postgres::Options::default();
+    let Some(postgres) = devkit::postgres::own_for_tests("a backfill in Postgres", &options) else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = format!("embedded:{}", folder.path().join("log").display());
+    let url = postgres.url();
+    let place = ["--broker", &broker, "--state", &url, "--set", "postgres.connections=4"];
+    let migrated = run(&program("orders"), &[&["database", "migrate"], &place[2..4], &QUIET].concat());
+    assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+    made_again(&place);
+    // Units that are in the state and on no page of the journal yet are not run twice.
+    let snapshots = folder.path().join("snapshots").display().to_string();
+    let create = ["snapshot", "create", "--into", &snapshots];
+    assert!(run(&program("orders"), &[&create[..], &place, &QUIET].concat()).status.success());
+    let last = ["replay", "--diff", "--last", "100", "--snapshots", &snapshots, "--output", "json"];
+    let last = run_json(&program("orders"), &[&last[..], &place, &QUIET].concat());
+    assert_eq!(last["differences"], json!([]));
+}

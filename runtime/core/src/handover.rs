@@ -54,11 +54,11 @@ impl Handover {
         let until = self.until.iter().map(|(topic, progress)| (topic.clone(), encoded(progress))).collect();
         let stored = Stored { until, handler: self.handler.clone(), calls: self.calls };
         let value = encode(&stored).expect("a struct of plain parts can be written");
-        Change { key: state_key(RUNTIME_NAME, &[], &own_cell(HANDOVER)), value: Some(value.into()) }
+        Change { key: key(), value: Some(value.into()) }
     }
 
     /// Reads what lies in state. `None` for what is something else.
-    pub(crate) fn read(value: &[u8]) -> Option<Self> {
+    pub fn read(value: &[u8]) -> Option<Self> {
         let Stored { until, handler, calls } = decode(value).ok()?;
         let until = until.into_iter().map(|(topic, progress)| Some((topic, Progress::decode(&progress)?)));
         Some(Self { until: until.collect::<Option<_>>()?, handler, calls })
@@ -87,6 +87,11 @@ impl Handover {
         };
         self.until.iter().all(is_done)
     }
+}
+
+/// The state key under which it lies.
+pub fn key() -> Bytes {
+    state_key(RUNTIME_NAME, &[], &own_cell(HANDOVER))
 }
 
 /// Whether a state entry is that of a backfill.

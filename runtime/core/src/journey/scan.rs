@@ -120,9 +120,15 @@ impl Scan {
                         let is_noted = noted.is_some_and(|noted| noted.contains(&record.offset));
                         let is_named = || named.contains(&record.offset) || belongs(&record, ids);
                         let command = command(&record);
-                        let is_about = |(_, record): &(Box<Command>, Record)| belongs(record, ids);
-                        if is_noted || command.as_ref().is_some_and(is_about) || is_named() {
-                            let own_id = format!("{}/{number}/{}", info.id, record.offset);
+                        let is_about = |(command, record): &(Box<Command>, Record)| {
+                            belongs(record, ids) || ids.contains(&command.target.own_id.as_str())
+                        };
+                        let of_letter = record.headers.text(headers::DL_OWN_ID);
+                        let is_letters = of_letter.is_some_and(|id| ids.contains(&id));
+                        if is_noted || is_letters || command.as_ref().is_some_and(is_about) || is_named() {
+                            let of_command = command.as_ref().map(|(command, _)| command.target.own_id.clone());
+                            let known = of_command.or_else(|| of_letter.map(str::to_owned)).filter(|id| !id.is_empty());
+                            let own_id = known.unwrap_or_else(|| format!("{}/{number}/{}", info.id, record.offset));
                             found.push(Found { position: partition.at(record.offset), record, command, own_id });
                         }
                     }

@@ -41,6 +41,11 @@ impl Units<'_> {
     pub(super) fn take(&mut self, of: &OfShard) {
         let mut walk = Walk { all: self, of, lanes: BTreeMap::new(), timers: BTreeMap::new() };
         for page in &of.pages {
+            if page.number == 1 {
+                // The shard's state was dropped, and what waited there with it.
+                walk.lanes.clear();
+                walk.timers.clear();
+            }
             for step in &page.steps {
                 walk.step(page, step);
             }
@@ -53,7 +58,7 @@ impl Walk<'_, '_> {
         match step {
             Step::Run(place, first, count, later) => {
                 let at = |offset| TopicPartition::new(page.topic(*place), self.of.shard).at(offset);
-                let done = self.all.records.range(at(*first)..at(*first + *count));
+                let done = self.all.records.range(at(*first)..at(first.saturating_add(*count).max(*first)));
                 let done: Vec<Position> = done.map(|(position, _)| position.clone()).collect();
                 for position in done {
                     let turn = Turn { at: page.time(*later), attempt: 1, ended: Ending::Done };

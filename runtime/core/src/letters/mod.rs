@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::id::EventId;
-use crate::state::{Unreadable, decode, encode, entry_suffix};
+use crate::state::{RUNTIME_NAME, ScopeKey, Unreadable, decode, encode, entry_suffix};
 
 pub use letter::{Compatibility, Letter};
 pub(crate) use letter::{Round, write};
@@ -43,6 +43,11 @@ impl Open {
     pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
         decode(bytes)
     }
+}
+
+/// Whether a state entry of a service is that of an open letter.
+pub fn is_open(key: &[u8]) -> bool {
+    ScopeKey::parse(key).is_some_and(|place| place.handler == RUNTIME_NAME && place.name == LETTERS)
 }
 
 /// What names an open letter in state.

@@ -57,7 +57,8 @@ pub trait Look {
 pub struct Ran {
     /// Units that ran.
     pub units: u64,
-    /// Units of the range that could not, because the state did not hold what they handled: it was parked or scheduled before.
+    /// Units of the range that could not, because the state did not hold what they handled, which was parked or scheduled before, or held what
+    /// they did.
     pub unknown: u64,
 }
 
@@ -110,6 +111,7 @@ impl<'c> Course<'c> {
             }
             if page.number == 1 && !is_first {
                 self.session.begin(self.shard, fresh()).await?;
+                self.held.clear();
             }
             is_first = false;
             if self.page(&page, at >= first, look).await?.is_break() {
@@ -156,6 +158,11 @@ impl<'c> Course<'c> {
         look: &mut dyn Look,
     ) -> Result<ControlFlow<()>, Coded> {
         if self.is_held(page, noted) {
+            let is_meant = match noted.cause {
+                Cause::Record(place, offset) => self.bounds.hold(page.topic(place), offset),
+                _ => is_meant,
+            };
+            self.ran.unknown += u64::from(is_meant);
             return Ok(ControlFlow::Continue(()));
         }
         let (mut topic, mut record, mut key) = ("", None, None);

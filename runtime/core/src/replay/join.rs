@@ -77,6 +77,8 @@ pub struct Join {
     emissions: ByDigest<Vec<Emission>>,
     causes: HashSet<u128, foldhash::fast::RandomState>,
     emitted: u64,
+    /// What is emitted now by units that failed then.
+    beyond: HashSet<u128, foldhash::fast::RandomState>,
     /// How many bytes may still be kept.
     room: usize,
     /// The last place that was met, by lane, topic and key.
@@ -95,6 +97,7 @@ impl Join {
             emissions: HashMap::default(),
             causes: HashSet::default(),
             emitted: 0,
+            beyond: HashSet::default(),
             room: kept_bytes,
             met: HashMap::default(),
         }
@@ -111,13 +114,14 @@ impl Join {
         if told.noted.ended != Ending::Muted {
             self.causes.insert(digest_of(&[told.id.as_bytes()]));
         }
-        self.take(told, &told.outputs);
+        self.take(told, &told.outputs, false);
         if let Some(beyond) = &told.beyond {
-            self.take(told, beyond);
+            self.take(told, beyond, true);
         }
     }
 
-    fn take(&mut self, told: &Told, outputs: &Outputs) {
+    /// `is_beyond`: they were not emitted then, as the unit failed. What a record emits that failed several times is one event.
+    fn take(&mut self, told: &Told, outputs: &Outputs, is_beyond: bool) {
         let key = told.record.key.as_deref().unwrap_or_default();
         let lane = digest_of(&[told.handler.as_bytes(), key]);
         for output in outputs.iter() {
@@ -125,6 +129,14 @@ impl Join {
                 continue;
             }
             let named = Named::of(output.topic, output.key, output.headers, output.value);
+            if is_beyond && !self.beyond.insert(named.name) {
+                continue;
+            }
+            // It had its effects in the end.
+            if !is_beyond && self.beyond.remove(&named.name) {
+                self.emissions.remove(&named.name);
+                self.emitted -= 1;
+            }
             let content = Content {
                 key: output.key.map(<[u8]>::to_vec),
                 headers: output.headers.to_vec(),

@@ -97,7 +97,9 @@ impl Session {
     /// Begins with a shard, whose state lies in this store. A value of the runtime's own that cannot be read is an error (TM-0505).
     pub async fn begin(&mut self, shard: u32, store: Arc<dyn Store>) -> Result<(), Coded> {
         self.held.stores.borrow_mut().insert(shard, store);
-        let found = books::read(&self.env, shard, Generation(0)).await?;
+        let mut found = books::read(&self.env, shard, Generation(0)).await?;
+        // The journal says which units only caught up.
+        found.books.handover = None;
         let parked = found.books.parking.names().map(|(lane, name)| (name.clone(), lane.clone())).collect();
         let home = Home {
             env: Rc::clone(&self.env),

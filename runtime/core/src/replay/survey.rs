@@ -28,7 +28,7 @@ impl Bounds {
     /// How many are meant of so many records.
     fn meant(&self, topic: &str, first: u64, count: u64) -> u64 {
         let from = self.from.get(topic).copied().unwrap_or(0).max(first);
-        let to = self.to.get(topic).copied().unwrap_or(u64::MAX).min(first + count);
+        let to = self.to.get(topic).copied().unwrap_or(u64::MAX).min(first.saturating_add(count));
         to.saturating_sub(from)
     }
 
@@ -127,8 +127,8 @@ impl Survey {
                     Step::Unit(Noted { cause: Cause::Record(place, offset), .. }) => (*place, *offset, 1),
                     Step::Unit(_) => continue,
                 };
-                let known = named.entry(page.topic(place).into()).or_insert((from, from + count));
-                *known = (known.0.min(from), known.1.max(from + count));
+                let known = named.entry(page.topic(place).into()).or_insert((from, from.saturating_add(count)));
+                *known = (known.0.min(from), known.1.max(from.saturating_add(count)));
             }
         }
         Ok(named)
@@ -145,9 +145,10 @@ impl Survey {
         self.pages[..=last].iter().filter(|page| page.offset >= from).map(|page| page.units).sum()
     }
 
-    /// The offset at which a page stands, if it is there: the last one of that number.
+    /// The offset at which a page of this number stands, if it is there, since the state was dropped last.
     pub fn offset_of(&self, number: u64) -> Option<u64> {
-        self.pages.iter().rev().find(|page| page.number == number).map(|page| page.offset)
+        let begin = self.pages.iter().rposition(|page| page.number == 1).unwrap_or(0);
+        self.pages[begin..].iter().rev().find(|page| page.number == number).map(|page| page.offset)
     }
 
     /// With which state a replay has to begin so that the range finds the one that it found then. `snapshots` says for each the number of the

@@ -186,6 +186,12 @@ impl Service {
         self.handlers.iter().filter_map(|handler| Some((&handler.name, &handler.saga.as_ref()?.graph)))
     }
 
+    /// Whether timers fire for a handler of this name.
+    pub fn has_timers(&self, handler: &str) -> bool {
+        let place = self.place_of(handler);
+        self.timers.routes.iter().any(|route| Some(route.handler) == place)
+    }
+
     /// The names of the event types that handlers may emit.
     pub fn emitted_events(&self) -> impl Iterator<Item = &'static str> {
         self.emits.iter().map(|(emitted, _)| emitted.event)

@@ -1,7 +1,7 @@
 //! What runs again from its journal: the same, unless its handlers depend on more than they are given.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -136,4 +136,34 @@ fn lives_and_time_between_do_not_change_what_a_replay_sees() {
     }
     let replayed = driver.replay();
     assert_eq!((replayed.units, replayed.equal, replayed.differences), (4, 4, Vec::new()));
+}
+
+/// Fails as long as somebody is away.
+struct Waits(Arc<AtomicBool>);
+
+#[async_trait(?Send)]
+impl Handler<Ask> for Waits {
+    async fn handle(&self, ask: &Ask, cx: &mut Context<'_>) -> Result<(), HandlerError> {
+        if self.0.load(Ordering::SeqCst) {
+            return Err(HandlerError::transient("nobody is there"));
+        }
+        cx.emit(Told { key: ask.key.clone(), number: 0 });
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_record_emits_now_that_failed_several_times_is_one_event() {
+    let away = Arc::new(AtomicBool::new(true));
+    let known = Arc::clone(&away);
+    let service = move || Service::builder("waiting").on::<Ask>("waits", Waits(Arc::clone(&known))).emits::<Told>();
+    let mut driver = TestDriver::new(service);
+    driver.send(ask("a"));
+    assert_eq!(driver.dead_letters().len(), 1);
+    away.store(false, Ordering::SeqCst);
+    let differences = driver.replay().differences;
+    let of = |words: &str| differences.iter().filter(|difference| difference.contains(words)).count();
+    assert!(of("and does not now") > 1, "it was parked, and failed for good: {differences:?}");
+    assert_eq!(of("is emitted to told, and was not"), 1, "{differences:?}");
+    driver.may_differ();
 }

@@ -10,6 +10,8 @@ use tidemill_core::ports::{KeyRange, Start};
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
 use tidemill_core::service::Service;
+use tidemill_core::state::ScopeKey;
+use tidemill_core::{handover, letters, parking};
 
 use crate::command::moved::{Before, Move, Removes, To, move_group, refuse_active};
 use crate::command::{Options, Output, print, print_json, table};
@@ -27,7 +29,7 @@ pub(super) struct Wanted {
     #[arg(long, value_name = "NAME")]
     handler: Option<String>,
     /// Drop the state that the service has: it is made again from its inputs.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "handler")]
     drop_state: bool,
     /// Let handlers call outside while they catch up.
     #[arg(long)]
@@ -56,8 +58,8 @@ struct Line {
     partition: u32,
     /// Where it begins.
     from: u64,
-    /// Where it goes on as ever, if the service never committed there; else where it stands.
-    until: u64,
+    /// The end of the partition: where it goes on as ever, if the service never committed there; else that is where the service stands.
+    end: u64,
 }
 
 /// Shows what would be caught up with, and has the service do so when it runs next.
@@ -71,22 +73,26 @@ pub(super) async fn backfill(host: &Host, wanted: &Wanted, output: Output) -> Re
         let to = |line: &Line| {
             // Operators' commands are not history.
             let is_own = service.own_topics().any(|(own, _)| **own == *line.topic);
-            let to = if is_own { To::StaysOr(line.until) } else { To::At(line.from) };
+            let to = if is_own { To::StaysOr(line.end) } else { To::NotAfter(line.from) };
             (TopicPartition::new(line.topic.as_str(), line.partition), to)
         };
         let until: BTreeMap<TopicPartition, u64> =
-            plan.iter().map(|line| (TopicPartition::new(line.topic.as_str(), line.partition), line.until)).collect();
-        let changes = |before: &Before| {
+            plan.iter().map(|line| (TopicPartition::new(line.topic.as_str(), line.partition), line.end)).collect();
+        let changes = |before: &Before, unfinished: Option<Handover>| {
             let of = |(partition, before): (&TopicPartition, &Option<Progress>)| {
                 let end = || Progress::starting_at(until.get(partition).copied().unwrap_or_default());
-                (partition.topic.to_string(), before.clone().unwrap_or_else(end))
+                let stood = before.clone().unwrap_or_else(end);
+                // Where it was to go on as ever, it still is.
+                let was_to = unfinished.as_ref().and_then(|unfinished| unfinished.until.get(&*partition.topic));
+                let until = was_to.filter(|was_to| was_to.next() > stood.next()).cloned().unwrap_or(stood);
+                (partition.topic.to_string(), until)
             };
             let until = before.iter().map(of).collect();
             vec![Handover { until, handler: wanted.handler.clone(), calls: wanted.allow_calls }.change()]
         };
         let removes = if wanted.drop_state { Removes::All } else { Removes::Nothing };
         let to = plan.iter().map(to).collect();
-        move_group(host, service, Move { member: "backfill", to, removes, changes: &changes }).await?;
+        move_group(host, service, Move { member: "backfill", to, removes, mends: false, changes: &changes }).await?;
     }
     show(&plan, output)?;
     let done =
@@ -107,7 +113,7 @@ async fn check(host: &Host, service: &Service, wanted: &Wanted) -> Result<(), Co
             let message = format!("service {name} has no handler {handler}; it has {}", known.join(", "));
             return Err(Coded::new(Code::UNKNOWN_NAME, message));
         }
-        Some(handler) if !is_saga(handler) => return Ok(()),
+        Some(handler) if !is_saga(handler) => {}
         None if sagas.is_empty() => {}
         _ => {
             let message = format!(
@@ -117,20 +123,37 @@ async fn check(host: &Host, service: &Service, wanted: &Wanted) -> Result<(), Co
             return Err(Coded::new(Code::NOT_OFFERED, message));
         }
     }
-    let mut has_state = false;
-    query::entries(&**host.broker(), name, &KeyRange::all(), |_, (key, _)| {
-        has_state |= super::reset::is_kept(&key);
+    let catches_up = |handler: &str| wanted.handler.as_ref().is_none_or(|wanted| wanted == handler);
+    if let Some(handler) = service.handler_names().find(|handler| catches_up(handler) && service.has_timers(handler)) {
+        let message = format!("handler {handler} of service {name} has timers, and who has timers cannot catch up");
+        return Err(Coded::new(Code::NOT_OFFERED, message));
+    }
+    let (mut has_state, mut is_known, mut waits, mut goes_on) = (false, false, 0, false);
+    query::entries(&**host.broker(), name, &KeyRange::all(), |_, entry| {
+        let of = ScopeKey::parse(&entry.0).map(|place| place.handler.to_owned());
+        goes_on |= handover::is_own(&entry.0);
+        has_state |= super::reset::is_kept(&entry.0);
+        is_known |= of.is_some() && of == wanted.handler;
+        waits += u64::from(parking::parked(&entry).is_some() || letters::is_open(&entry.0));
         Ok(())
     })
     .await?;
-    if has_state && !wanted.drop_state {
-        let message = format!(
+    let undecided = |message: String| Err(Coded::new(Code::STATE_UNDECIDED, message));
+    match &wanted.handler {
+        // What it keeps is of the part that it caught up with.
+        Some(handler) if is_known && !goes_on => undecided(format!(
+            "handler {handler} of service {name} keeps state, so it is not new: it had records before"
+        )),
+        None if has_state && !wanted.drop_state => undecided(format!(
             "service {name} keeps state, which belongs to the records that are done; --drop-state has it made again, \
              --handler NAME has one new handler catch up"
-        );
-        return Err(Coded::new(Code::STATE_UNDECIDED, message));
+        )),
+        None if wanted.drop_state && waits > 0 && !goes_on => undecided(format!(
+            "service {name} has {waits} parked records and open dead letters, which had no effects; let them have theirs, or \
+             give them up, before its state is made again"
+        )),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 async fn plan(host: &Host, service: &Service, from: Start) -> Result<Vec<Line>, Coded> {
@@ -147,7 +170,7 @@ async fn plan(host: &Host, service: &Service, from: Start) -> Result<Vec<Line>, 
                 Start::Time(at) => topics.offset_at(&partition, at).await?.unwrap_or(end),
                 _ => oldest,
             };
-            plan.push(Line { topic: topic.to_string(), partition: number, from, until: end });
+            plan.push(Line { topic: topic.to_string(), partition: number, from, end });
         }
     }
     Ok(plan)
@@ -158,10 +181,10 @@ fn show(plan: &[Line], output: Output) -> Result<(), Coded> {
         Output::Json => print_json(&plan),
         Output::Table => {
             let row = |line: &Line| {
-                let Line { topic, partition, from, until } = line;
-                [topic.clone(), partition.to_string(), from.to_string(), until.to_string()]
+                let Line { topic, partition, from, end } = line;
+                [topic.clone(), partition.to_string(), from.to_string(), end.to_string()]
             };
-            print(table::lay_out(["topic", "partition", "from", "until"], &plan.iter().map(row).collect::<Vec<_>>()))
+            print(table::lay_out(["topic", "partition", "from", "end"], &plan.iter().map(row).collect::<Vec<_>>()))
         }
     }
 }

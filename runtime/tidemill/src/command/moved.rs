@@ -11,8 +11,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::{Either, select};
 use tidemill_core::code::{Code, Coded};
+use tidemill_core::handover::Handover;
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{
     Answer, Change, CommitBatch, Committing, Entry, Generation, KeyRange, LogEvent, Member, ShardCommit, Subscription,
@@ -73,6 +75,8 @@ pub(super) type Before = BTreeMap<TopicPartition, Option<Progress>>;
 pub(super) enum To {
     /// There.
     At(u64),
+    /// There, or before that: where the oldest record is that is not done.
+    NotAfter(u64),
     /// Where it stands; there, if it never committed.
     StaysOr(u64),
 }
@@ -84,8 +88,10 @@ pub(super) struct Move<'m> {
     /// Every partition of its inputs, and where it goes on there.
     pub(super) to: BTreeMap<TopicPartition, To>,
     pub(super) removes: Removes,
-    /// What changes in the state of a shard with that.
-    pub(super) changes: &'m dyn Fn(&Before) -> Vec<Change>,
+    /// Whether positions that do not fit the state are mended by that, instead of being an error.
+    pub(super) mends: bool,
+    /// What changes in the state of a shard with that. Where it still catches up, it is handed that too.
+    pub(super) changes: &'m dyn Fn(&Before, Option<Handover>) -> Vec<Change>,
 }
 
 /// Takes the whole group, and moves it shard by shard.
@@ -156,13 +162,16 @@ async fn move_shard(
     };
     let before: Before = match loaded {
         Ok(before) => partitions.iter().cloned().zip(before).collect(),
-        // That positions do not fit the state is what a reset mends.
-        Err(cause) if matches!(cause.code, Code::OFFSETS_LOST | Code::TOPIC_REPLACED) => Before::new(),
+        Err(cause) if wanted.mends && matches!(cause.code, Code::OFFSETS_LOST | Code::TOPIC_REPLACED) => Before::new(),
         Err(cause) => return Err(cause),
     };
-    let more = (wanted.changes)(&before);
+    let known = |value: Option<Bytes>| value.and_then(|value| Handover::read(&value));
     let to = |partition: &TopicPartition| match wanted.to[partition] {
         To::At(offset) => Progress::starting_at(offset),
+        To::NotAfter(offset) => {
+            let known = before.get(partition).and_then(Option::as_ref).map(Progress::resume_at);
+            Progress::starting_at(known.map_or(offset, |known| known.min(offset)))
+        }
         To::StaysOr(offset) => {
             before.get(partition).cloned().flatten().unwrap_or_else(|| Progress::starting_at(offset))
         }
@@ -171,8 +180,9 @@ async fn move_shard(
     let mut commit = ShardCommit { shard, generation, changes: Vec::new(), progress };
     match commits {
         Committing::Batch(commits) => {
-            commit.changes = removals(wanted.removes, async |range| commits.scan(shard, range, PAGE)).await?;
-            commit.changes.extend(more);
+            let more = (wanted.changes)(&before, known(commits.get(shard, &handover::key())?));
+            let gone = removals(wanted.removes, async |range| commits.scan(shard, range, PAGE)).await?;
+            commit.changes = with(gone, more);
             done(commits.commit(Arc::new(batch(commit))).await)
         }
         Committing::Unit(commits) => {
@@ -181,8 +191,9 @@ async fn move_shard(
             let all = partitions.into_iter().map(|partition| (partition, Progress::starting_at(END))).collect();
             let traces = ShardCommit { shard, generation, changes: Vec::new(), progress: all };
             let mut transaction = commits.begin(shard, generation).await?;
-            let mut changes = removals(wanted.removes, async |range| transaction.scan(range, PAGE).await).await?;
-            changes.extend(more);
+            let more = (wanted.changes)(&before, known(transaction.get(&handover::key()).await?));
+            let gone = removals(wanted.removes, async |range| transaction.scan(range, PAGE).await).await?;
+            let changes = with(gone, more);
             let effects = UnitEffects { done: None, changes, once: None, outputs: Outputs::default() };
             done(transaction.commit(effects).await)?;
             let both = CommitBatch { shards: vec![traces, commit], outputs: Outputs::default(), units: 0 };
@@ -202,6 +213,13 @@ fn done(answer: Answer) -> Result<(), Coded> {
 
 fn batch(commit: ShardCommit) -> CommitBatch {
     CommitBatch { shards: vec![commit], outputs: Outputs::default(), units: 0 }
+}
+
+/// What changes and what goes: of a key once.
+fn with(mut gone: Vec<Change>, more: Vec<Change>) -> Vec<Change> {
+    gone.retain(|change| more.iter().all(|other| other.key != change.key));
+    gone.extend(more);
+    gone
 }
 
 /// The removal of what goes; entries are read by `scan`.

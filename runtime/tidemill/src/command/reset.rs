@@ -91,7 +91,8 @@ pub(super) async fn reset(host: &Host, wanted: &Wanted, output: Output) -> Resul
         let to = |line: &Line| (TopicPartition::new(line.topic.as_str(), line.partition), To::At(line.to));
         let removes = if wanted.state() == Some(State::Drop) { Removes::All } else { Removes::Known };
         let to = plan.iter().map(to).collect();
-        move_group(host, service, Move { member: "reset", to, removes, changes: &|_| Vec::new() }).await?;
+        move_group(host, service, Move { member: "reset", to, removes, mends: true, changes: &|_, _| Vec::new() })
+            .await?;
     }
     show(&plan, output)?;
     let kept = if wanted.state() == Some(State::Drop) { "dropped" } else { "kept" };

@@ -28,6 +28,11 @@ pub(crate) use broker::Exported;
 /// The form of the file that this build writes and reads.
 const FORMAT: u32 = 1;
 
+/// No offset of a log is as great.
+const MOST_OFFSET: u64 = 1 << 62;
+/// Nor has any topic as many partitions.
+const MOST_PARTITIONS: u32 = 1 << 20;
+
 /// What is known of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,12 +156,18 @@ impl Exported {
                     let why = format!("it has format {}, and this build reads {FORMAT}", head.format);
                     return Err(unusable(number, &why));
                 }
+                if head.topics.values().any(|topic| !(1..MOST_PARTITIONS).contains(&topic.partitions)) {
+                    return Err(unusable(number, &"a topic has no partition, or more than any has"));
+                }
                 topics = Some(head.topics);
                 continue;
             }
             let Line { topic, partition, record } =
                 serde_json::from_str(&line).map_err(|error| unusable(number, &error))?;
             let record = record.record().map_err(|error| unusable(number, &error))?;
+            if record.offset >= MOST_OFFSET {
+                return Err(unusable(number, &format!("no log has the offset {}", record.offset)));
+            }
             records.entry(TopicPartition::new(topic, partition)).or_default().push(record);
         }
         let Some(topics) = topics else { return Err(unusable(1, &"it is empty")) };

@@ -10,6 +10,7 @@ use tidemill_core::headers;
 use tidemill_core::replay::{Act, Coming, Look, Told, Wanted};
 
 use crate::host::Stopwatch;
+use crate::telemetry;
 
 /// Which of the units of a range are told; all unless said otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,6 +61,8 @@ impl<S: FnMut(Told, Duration) -> Result<ControlFlow<()>, Coded>> Look for Select
         if !coming.is_meant || !self.selection.holds(coming) {
             return other;
         }
+        // What units logged that are not told is nobody's.
+        drop(telemetry::captured());
         self.began = Stopwatch::start();
         Act::Tell(self.wanted)
     }

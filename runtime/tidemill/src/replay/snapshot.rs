@@ -81,8 +81,18 @@ pub async fn create(
         let Some(reach) = journal::reach(&entries) else { continue };
         let partition = TopicPartition::new(journal.as_str(), shard);
         let survey = Survey::of(&topics, partition, &Bounds::default()).await?;
-        // Its first page is not written yet, or is gone: a replay begins with the journal, or cannot.
-        let Some(offset) = survey.offset_of(reach.number) else { continue };
+        if reach.number == 0 {
+            // Its first page is not written yet: a replay begins with the journal.
+            continue;
+        }
+        let Some(offset) = survey.offset_of(reach.number) else {
+            let message = format!(
+                "page {} of {journal}-{shard}, as of which the state is, is not in the topic: it may be on its way there; \
+                 create the snapshot again",
+                reach.number
+            );
+            return Err(Coded::new(Code::JOURNAL_INCOMPLETE, message));
+        };
         let head = Head {
             format: FORMAT,
             service: service.to_owned(),

@@ -174,7 +174,10 @@ fn identifier(name: &str) -> String {
 
 /// The source of a test.
 fn source(name: &str, make: &str, shown: &Shown) -> String {
+    // What stands in a comment ends it nowhere.
+    let line = |text: &str| text.replace(|letter: char| letter.is_control(), " ");
     let Shown { service, position, handler, event, then, failure, .. } = shown;
+    let [service, position, handler, event, then] = [service, position, handler, event, then].map(|text| line(text));
     let mut text = format!(
         "//! The unit of {event} at {position} that {handler} of {service} handled: {then} then.\n\n\
          use tidemill::replay::Case;\n\n\

@@ -229,3 +229,6 @@ impl Replay {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
