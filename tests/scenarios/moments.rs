@@ -1,13 +1,11 @@
 //! The state that a replay rebuilds is the one that there was, at any moment of a run.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join;
 use ingest::{Input, Survey};
-use tidemill::code::Coded;
 use tidemill::config::Configuration;
 use tidemill::host::{Host, Until};
 use tidemill::service::Service;
@@ -16,11 +14,12 @@ use tidemill_core::journal;
 use tidemill_core::parking;
 use tidemill_core::ports::{Entry, KeyRange, NoObserver};
 use tidemill_core::record::TopicPartition;
-use tidemill_core::replay::{Act, Bounds, Coming, Course, Look, Session, Span, Survey as Looked, Told};
+use tidemill_core::replay::{Bounds, Course, Session, Span, Survey as Looked};
 use tidemill_core::state::runtime_range;
 use tidemill_core::worker::Ports;
 use tidemill_embedded::store;
 use tidemill_testkit::fakes::{VirtualClock, ports};
+use tidemill_testkit::replayed::Silent;
 
 /// Moments of which the state is kept.
 const MOMENTS: usize = 50;
@@ -47,18 +46,6 @@ impl Kept {
 
 /// The states of the shards of all services, by the number of the page of the journal as of which each is.
 type Moments = BTreeMap<(Arc<str>, u32), BTreeMap<u64, Kept>>;
-
-struct All;
-
-impl Look for All {
-    fn wants(&mut self, _: &Coming<'_>) -> Act {
-        Act::Run
-    }
-
-    fn see(&mut self, _: Told) -> Result<ControlFlow<()>, Coded> {
-        unreachable!("nothing is told")
-    }
-}
 
 fn host() -> Host {
     let mut host = Host::open(Configuration::default()).expect("memory");
@@ -107,7 +94,7 @@ async fn again(host: &Host, service: &Arc<Service>, shard: u32, moments: &BTreeM
         let last = looked.offset_of(*number).expect("the page was committed with the state");
         let course = Course::new(&mut session, Arc::clone(&topics), shard, Bounds::default());
         let span = Span { from, first: from, last };
-        course.run(journal.clone(), span, &store::memory, &mut All).await.expect("it runs");
+        course.run(journal.clone(), span, &store::memory, &mut Silent).await.expect("it runs");
         let now = Kept::of(&held.scan(&KeyRange::all(), usize::MAX).expect("it is read"));
         assert!(now == *then, "{}, shard {shard}, page {number}: another state than then", service.name());
         from = last + 1;

@@ -31,7 +31,10 @@ pub(crate) enum Part {
     /// It is handled as ever.
     Live,
     /// It is handled, and what its handler emits does not leave.
-    Muted,
+    Muted {
+        /// Whether that may call outside.
+        calls: bool,
+    },
     /// It had its effects.
     Passed,
 }
@@ -71,7 +74,7 @@ impl Handover {
         }
         match &self.handler {
             Some(other) if other != handler => Part::Passed,
-            _ => Part::Muted,
+            _ => Part::Muted { calls: self.calls },
         }
     }
 
@@ -91,7 +94,7 @@ impl Handover {
 
 /// The state key under which it lies.
 pub fn key() -> Bytes {
-    state_key(RUNTIME_NAME, &[], &own_cell(HANDOVER))
+    state_key(RUNTIME_NAME, &[], &suffix())
 }
 
 /// Whether a state entry is that of a backfill.

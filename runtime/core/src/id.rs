@@ -110,6 +110,15 @@ impl IdScope {
         self.base(&[event.as_bytes(), b"\0\0", id])
     }
 
+    /// The base of the unit that this handler runs because of a record whose headers say this; of one whose headers name no id, by what stands for
+    /// it.
+    pub(crate) fn derived(self, source: Option<&[u8]>, id: Option<&[u8]>, own_id: impl FnOnce() -> String) -> IdBase {
+        match id {
+            Some(id) => self.signed(source.unwrap_or_default(), id),
+            None => self.base(&[own_id().as_bytes()]),
+        }
+    }
+
     /// The base of the unit that this handler runs because of `cause`, which is given in pieces.
     pub fn base(self, cause: &[&[u8]]) -> IdBase {
         let mut hash = Sha256::new_with_prefix(self.0);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use tidemill_core::code::Coded;
 use tidemill_core::internal;
-use tidemill_core::journal::Ending;
 use tidemill_core::parking;
 use tidemill_core::ports::{Broker, Entry, KeyRange, Store};
 use tidemill_core::record::TopicPartition;
@@ -31,6 +30,20 @@ pub struct Replayed {
     pub equal: u64,
     /// What is not as it was, in words. Nothing for a service whose handlers depend on nothing but what the context gives them.
     pub differences: Vec<String>,
+}
+
+/// Runs every unit for what it leaves in the state, and is told of none.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Look for Silent {
+    fn wants(&mut self, _coming: &Coming<'_>) -> Act {
+        Act::Run
+    }
+
+    fn see(&mut self, _told: Told) -> Result<ControlFlow<()>, Coded> {
+        unreachable!("nothing is told")
+    }
 }
 
 /// Why units failed that failed.
@@ -60,7 +73,7 @@ impl Look for Collects {
         }
         self.join.emits(&told);
         let Told { position, handler, noted, failure, is_handled, .. } = &told;
-        let then_failed = !matches!(noted.ended, Ending::Done | Ending::Muted);
+        let then_failed = !noted.ended.is_done();
         match failure {
             Some(failure) if !then_failed => {
                 self.differences.push(format!("{position} was done by {handler}, and fails now: {failure}"));

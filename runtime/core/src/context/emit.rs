@@ -102,9 +102,7 @@ impl Unit {
 
     /// The base that follows from the id that the event itself names.
     fn named_base(&self) -> Option<IdBase> {
-        let route = self.home.env.service.routed(self.way)?;
-        let id = route.route.reader().names(self.record.value.as_ref()?)?;
-        Some(self.registered().ids.named(route.event, &id))
+        self.home.env.service.named_base(self.way, &self.record)
     }
 
     /// What stands for the event in the inbox; nothing where nothing names it, so that there is no copy of it either.
@@ -118,11 +116,7 @@ impl Unit {
 
     /// The base that follows from what the record's headers say.
     fn derived_base(&self, source: Option<&[u8]>, id: Option<&[u8]>) -> IdBase {
-        let ids = self.registered().ids;
-        match id {
-            Some(id) => ids.signed(source.unwrap_or_default(), id),
-            None => ids.base(&[self.own_id().as_bytes()]),
-        }
+        self.registered().ids.derived(source, id, || self.own_id())
     }
 
     /// The id of a record whose headers name none: the topic's own id, the partition and the offset.

@@ -59,7 +59,7 @@ pub struct Noted {
 }
 
 /// What a unit handled.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
     /// A record: its topic's place, and its offset.
     #[serde(rename = "r")]
@@ -108,6 +108,42 @@ pub enum Ending {
     /// An operator's command was carried out.
     #[serde(rename = "o")]
     Commanded,
+}
+
+impl Ending {
+    /// Its name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Muted => "backfilled",
+            Self::Passed => "passed",
+            Self::Copy => "copy",
+            Self::Queued => "queued",
+            Self::Parked(_) => "parked",
+            Self::Letter(_) => "dead-lettered",
+            Self::LetterHeld(_) | Self::Held(_) => "held",
+            Self::Refused => "refused",
+            Self::Commanded => "commanded",
+        }
+    }
+
+    /// The code with which it failed for good.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Letter(code) | Self::LetterHeld(code) | Self::Held(code) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// Whether it had its effects, all of them or but for what it emitted.
+    pub const fn is_done(&self) -> bool {
+        matches!(self, Self::Done | Self::Muted)
+    }
+
+    /// Whether its record waits in its lane from then on.
+    pub(crate) const fn waits(&self) -> bool {
+        matches!(self, Self::Parked(_) | Self::Queued | Self::LetterHeld(_) | Self::Held(_))
+    }
 }
 
 /// An answer from outside, or the error that came instead.

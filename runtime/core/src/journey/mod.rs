@@ -133,6 +133,6 @@ pub struct Fired {
 impl Unit {
     /// Whether it had its effects.
     fn is_done(&self) -> bool {
-        self.turns.last().is_some_and(|turn| matches!(turn.ended, Ending::Done | Ending::Muted))
+        self.turns.last().is_some_and(|turn| turn.ended.is_done())
     }
 }

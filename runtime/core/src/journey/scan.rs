@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::code::Coded;
 use crate::headers;
-use crate::internal::{self, COMMAND, Command};
+use crate::internal::{self, Command, DEAD_LETTERS, INTERNAL};
 use crate::journal::{Cause, Ending, Noted, Page, Step};
-use crate::ports::Topics;
+use crate::ports::{TopicInfo, Topics};
 use crate::reader::Reader;
 use crate::record::{Position, Record, TopicPartition};
 use crate::replay::Pages;
@@ -102,43 +102,38 @@ impl Scan {
         let topics: BTreeSet<Arc<str>> = topics.filter(|topic| !own.contains(&***topic)).cloned().collect();
         let mut found = Vec::new();
         for topic in topics {
-            let Some(info) = self.topics.describe(&topic).await? else { continue };
-            for number in 0..info.partitions {
+            let Some(TopicInfo { partitions, id }) = self.topics.describe(&topic).await? else { continue };
+            for number in 0..partitions {
                 let partition = TopicPartition::new(Arc::clone(&topic), number);
-                let Some(from) = self.begin(&partition).await? else { continue };
-                let named: BTreeSet<u64> = ids.iter().filter_map(|id| offset_in(id, &info.id, number)).collect();
-                let noted = places.get(&partition);
-                let mut reader = Reader::new(Arc::clone(&self.topics), partition.clone(), from);
-                loop {
-                    let records = reader.read().await?;
-                    if records.is_empty() {
-                        break;
-                    }
-                    self.looked_at += records.len() as u64;
-                    let is_over = self.to.is_some_and(|to| records.iter().all(|record| record.timestamp >= to));
-                    for record in records {
-                        let is_noted = noted.is_some_and(|noted| noted.contains(&record.offset));
-                        let is_named = || named.contains(&record.offset) || belongs(&record, ids);
-                        let command = command(&record);
-                        let is_about = |(command, record): &(Box<Command>, Record)| {
-                            belongs(record, ids) || ids.contains(&command.target.own_id.as_str())
-                        };
-                        let of_letter = record.headers.text(headers::DL_OWN_ID);
-                        let is_letters = of_letter.is_some_and(|id| ids.contains(&id));
-                        if is_noted || is_letters || command.as_ref().is_some_and(is_about) || is_named() {
-                            let of_command = command.as_ref().map(|(command, _)| command.target.own_id.clone());
-                            let known = of_command.or_else(|| of_letter.map(str::to_owned)).filter(|id| !id.is_empty());
-                            let own_id = known.unwrap_or_else(|| format!("{}/{number}/{}", info.id, record.offset));
-                            found.push(Found { position: partition.at(record.offset), record, command, own_id });
-                        }
-                    }
-                    if is_over {
-                        break;
-                    }
-                }
+                let own = format!("{id}/{number}/");
+                let named = ids.iter().filter_map(|id| id.strip_prefix(&own)?.parse().ok());
+                let sought = Sought { ids, named: named.collect(), noted: places.get(&partition), own: &own };
+                self.partition(partition, &sought, &mut found).await?;
             }
         }
         Ok(found)
+    }
+
+    async fn partition(
+        &mut self,
+        partition: TopicPartition,
+        sought: &Sought<'_>,
+        found: &mut Vec<Found>,
+    ) -> Result<(), Coded> {
+        let Some(from) = self.begin(&partition).await? else { return Ok(()) };
+        let mut reader = Reader::new(Arc::clone(&self.topics), partition.clone(), from);
+        loop {
+            let records = reader.read().await?;
+            let is_over = self.to.is_some_and(|to| records.iter().all(|record| record.timestamp >= to));
+            self.looked_at += records.len() as u64;
+            if records.is_empty() {
+                return Ok(());
+            }
+            found.extend(records.into_iter().filter_map(|record| sought.find(&partition, record)));
+            if is_over {
+                return Ok(());
+            }
+        }
     }
 
     /// The first offset that is looked at; `None` where there is nothing to look at.
@@ -156,29 +151,52 @@ fn strip(page: &mut Page, shard: u32, places: &mut Places) {
         let Step::Unit(noted) = step else { continue };
         noted.answers = Vec::new();
         let Noted { cause: Cause::Record(place, offset), ended, .. } = noted else { continue };
-        if !matches!(ended, Ending::Done | Ending::Muted | Ending::Passed | Ending::Copy | Ending::Letter(_)) {
+        if ended.waits() || *ended == Ending::Commanded {
             let topic = page.topics.get(usize::from(*place)).map_or("", String::as_str);
             places.entry(TopicPartition::new(topic, shard)).or_default().insert(*offset);
         }
     }
 }
 
-fn belongs(record: &Record, ids: &[&str]) -> bool {
-    let named = record.headers.get_all([headers::CORRELATION_ID, headers::ID]);
-    named.into_iter().flatten().any(|name| ids.iter().any(|id| id.as_bytes() == name))
+/// What is looked for in a partition.
+struct Sought<'s> {
+    ids: &'s [&'s str],
+    /// The records without an id that the ids stand for.
+    named: BTreeSet<u64>,
+    /// Those that the journals say more of.
+    noted: Option<&'s BTreeSet<u64>>,
+    /// What stands before the offset where a record has no id.
+    own: &'s str,
 }
 
-fn command(record: &Record) -> Option<(Box<Command>, Record)> {
-    if record.headers.get(headers::TYPE) != Some(COMMAND.as_bytes()) {
-        return None;
+impl Sought<'_> {
+    fn find(&self, partition: &TopicPartition, record: Record) -> Option<Found> {
+        let offset = record.offset;
+        let (mut command, mut own_id) = (None, String::new());
+        // What is about a record of another topic names its id there.
+        if partition.topic.ends_with(INTERNAL) {
+            command = Command::read(&record).map(|command| {
+                let target = command.target.record();
+                own_id.clone_from(&command.target.own_id);
+                (Box::new(command), target)
+            });
+        } else if partition.topic.ends_with(DEAD_LETTERS) {
+            record.headers.text(headers::DL_OWN_ID).unwrap_or_default().clone_into(&mut own_id);
+        }
+        let is_noted = self.noted.is_some_and(|noted| noted.contains(&offset));
+        let is_about = || command.as_ref().is_some_and(|(_, record)| self.belongs(record));
+        let is_named = || self.named.contains(&offset) || self.ids.contains(&own_id.as_str());
+        if !(is_noted || is_named() || self.belongs(&record) || is_about()) {
+            return None;
+        }
+        if own_id.is_empty() {
+            own_id = format!("{}{offset}", self.own);
+        }
+        Some(Found { position: partition.at(offset), record, command, own_id })
     }
-    let command = Command::read(record)?;
-    let target = command.target.record();
-    Some((Box::new(command), target))
-}
 
-/// The offset that an id means which stands for a record of this partition without one.
-fn offset_in(id: &str, topic: &str, partition: u32) -> Option<u64> {
-    let (of, offset) = id.strip_prefix(topic)?.strip_prefix('/')?.split_once('/')?;
-    (of.parse() == Ok(partition)).then(|| offset.parse().ok()).flatten()
+    fn belongs(&self, record: &Record) -> bool {
+        let named = record.headers.get_all([headers::CORRELATION_ID, headers::ID]);
+        named.into_iter().flatten().any(|name| self.ids.iter().any(|id| id.as_bytes() == name))
+    }
 }

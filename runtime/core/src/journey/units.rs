@@ -120,17 +120,15 @@ impl Walk<'_, '_> {
 
     /// A record or a timer waits in its lane from here on, if it ended so.
     fn waits(&mut self, lane: Bytes, ended: &Ending, waiting: Waiting) {
-        if matches!(ended, Ending::Parked(_) | Ending::Queued | Ending::LetterHeld(_) | Ending::Held(_)) {
+        if ended.waits() {
             self.lanes.entry(lane).or_default().push_back(waiting);
         }
     }
 
     fn parked(&mut self, lane: &[u8], turn: Turn) {
         let Some(queue) = self.lanes.get_mut(lane) else { return };
-        let is_over =
-            matches!(turn.ended, Ending::Done | Ending::Muted | Ending::Letter(_) | Ending::Copy | Ending::Refused);
         let first = queue.front().and_then(|first| first.unit);
-        if is_over {
+        if !turn.ended.waits() {
             queue.pop_front();
         }
         if let Some(unit) = first {

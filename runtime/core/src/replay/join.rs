@@ -18,7 +18,7 @@ use crate::service::{Service, source};
 use crate::time::Timestamp;
 
 /// By how much older than others a record can be that stands behind them: its unit was that slow.
-const SLOWEST: Duration = Duration::from_hours(1);
+pub const SLOWEST: Duration = Duration::from_hours(1);
 
 /// Bytes of emissions that are kept to tell fields apart, unless chosen otherwise.
 pub const KEPT_BYTES: usize = 256 << 20;

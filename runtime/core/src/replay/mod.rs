@@ -35,7 +35,7 @@ use held::Held;
 pub(crate) use log::Pages;
 
 pub use course::{Act, Coming, Course, Look, Ran};
-pub use join::{Content, Emission, Join, Joined, KEPT_BYTES};
+pub use join::{Content, Emission, Join, Joined, KEPT_BYTES, SLOWEST};
 pub use survey::{Base, Bounds, Span, Survey};
 pub use told::{Changed, Needs, TimerChange, Told};
 

@@ -8,7 +8,7 @@ use crate::headers;
 use crate::id::{EventId, IdBase};
 use crate::parking::lane_key;
 use crate::record::{Position, Record};
-use crate::service::{Service, source};
+use crate::service::{Service, Way, source};
 
 /// How many timers of one unit are looked for.
 const MOST_TIMERS: u32 = 64;
@@ -31,15 +31,18 @@ impl Service {
         let place = self.handler_of(way);
         let registered = self.registered(place);
         let lane = self.lane(place, record, position);
-        let named = self.routed(way).and_then(|route| {
-            let id = route.route.reader().names(record.value.as_ref()?)?;
-            Some(registered.ids.named(route.event, &id))
-        });
-        let base = named.unwrap_or_else(|| match record.headers.get_all([headers::SOURCE, headers::ID]) {
-            [source, Some(id)] => registered.ids.signed(source.unwrap_or_default(), id),
-            [_, None] => registered.ids.base(&[own_id.as_bytes()]),
+        let base = self.named_base(way, record).unwrap_or_else(|| {
+            let [source, id] = record.headers.get_all([headers::SOURCE, headers::ID]);
+            registered.ids.derived(source, id, || own_id.to_owned())
         });
         Taken { handler: Arc::clone(&registered.name), lane: lane_key(&lane, &registered.name), timers: timers(base) }
+    }
+
+    /// What the ids of a unit's outputs follow from, where its event itself names its id.
+    pub(crate) fn named_base(&self, way: Way, record: &Record) -> Option<IdBase> {
+        let route = self.routed(way)?;
+        let id = route.route.reader().names(record.value.as_ref()?)?;
+        Some(self.registered(route.handler).ids.named(route.event, &id))
     }
 
     /// The ids of the timers that the unit of such a timer of a handler may have scheduled.

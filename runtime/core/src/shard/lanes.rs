@@ -11,7 +11,6 @@ use crate::books::Books;
 use crate::code::{Code, Coded};
 use crate::gathered::Gathered;
 use crate::guard::Attempt;
-use crate::handover::Part;
 use crate::lane::LaneId;
 use crate::parking::{Slot, Waits};
 use crate::planted::{Bug, is_planted};
@@ -297,9 +296,7 @@ impl Shard {
         let env = Rc::clone(&self.home.env);
         let source = &self.sources[waiting.source];
         let (partition, since) = (source.partition.clone(), source.since);
-        let is_command = waiting.command.is_some();
-        let is_passed = waiting.part(&self.home, &partition) == Part::Passed;
-        let step = if queue && !is_command && !is_passed { Step::Queue } else { waiting.step(&self.home, &partition) };
+        let step = waiting.step(&self.home, &partition, queue);
         let handler = env.service.handler_of(waiting.way);
         let is_handled = matches!(step, Step::Handle);
         let attempt = || Attempt::of(&partition.at(waiting.offset));

@@ -27,27 +27,27 @@ impl Waiting {
         })
     }
 
-    /// What is to be done with it, where its lane is not parked.
-    pub(super) fn step(&self, home: &Home, partition: &TopicPartition) -> Step {
+    /// What is to be done with it. `is_parked`: its lane is.
+    pub(super) fn step(&self, home: &Home, partition: &TopicPartition, is_parked: bool) -> Step {
         match &self.command {
             Some(command) => Step::Command(command.clone()),
             None if self.part(home, partition) == Part::Passed => Step::Pass,
+            None if is_parked => Step::Queue,
             None => step_of(&home.env, self.way, partition, &self.record),
         }
     }
 
     /// Its unit. `since` is the oldest offset that was read of its partition.
     pub(super) fn into_unit(self, home: Home, partition: TopicPartition, since: u64) -> Box<Unit> {
-        let is_muted = self.part(&home, &partition) == Part::Muted;
-        let calls = home.books.borrow().handover.as_ref().is_some_and(|handover| handover.calls);
+        let muted = match self.part(&home, &partition) {
+            Part::Muted { calls } => Some(calls),
+            Part::Live | Part::Passed => None,
+        };
         let Self { offset, way, record, command, .. } = self;
         let origin = command.as_ref().map_or_else(|| partition.clone(), |command| command.target.origin());
         let settles = Settles::Record { source: partition, offset, since };
-        let mut unit = Unit::new(home, Made { origin, settles, record, way });
+        let mut unit = Unit::new(home, Made { origin, settles, record, way, muted });
         unit.own_id = command.and_then(|command: Box<Command>| command.target.named());
-        if is_muted {
-            unit.mute(calls);
-        }
         unit
     }
 }
@@ -71,7 +71,7 @@ pub(crate) fn record_unit(
         Incoming::Ignored => nobodys(record),
         known => Waiting::of(0, known, record).expect("it is somebody's concern"),
     };
-    let step = waiting.step(home, &partition);
+    let step = waiting.step(home, &partition, false);
     (waiting.into_unit(home.clone(), partition, 0), step)
 }
 
@@ -81,12 +81,10 @@ pub(crate) async fn parked_unit(home: Home, lane: LaneId, slot: Slot) -> Result<
     let (record, origin) = (parked.record(), parked.origin());
     let way = home.env.service.way_from(&origin.topic, &record.headers, &parked.handler);
     let step = step_of(&home.env, way, &origin, &record);
-    let mut unit = Unit::new(home, Made { origin, settles: Settles::Parked(slot), record, way });
+    let made = Made { origin, settles: Settles::Parked(slot), record, way, muted: parked.muted };
+    let mut unit = Unit::new(home, made);
     unit.own_id = parked.named();
     let past = parked.past.filter(|_| !is_planted(Bug::PastForgotten));
-    if let Some(calls) = parked.muted {
-        unit.mute(calls);
-    }
     (unit.past, unit.redriven, unit.parked_in) = (past, parked.redriven, Some(lane));
     Ok((unit, step))
 }
@@ -101,9 +99,5 @@ pub(crate) async fn timer_unit(home: Home, when: When) -> Result<Option<(Box<Uni
     let step = step_of(&home.env, way, &source, &record);
     let muted = home.books.borrow().handover.as_ref().filter(|handover| handover.mutes(&handler)).map(|it| it.calls);
     let settles = Settles::Timer { when, name, handler };
-    let mut unit = Unit::new(home, Made { origin: source, settles, record, way });
-    if let Some(calls) = muted {
-        unit.mute(calls);
-    }
-    Ok(Some((unit, step)))
+    Ok(Some((Unit::new(home, Made { origin: source, settles, record, way, muted }), step)))
 }

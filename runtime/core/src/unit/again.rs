@@ -51,7 +51,7 @@ pub(crate) async fn again(unit: &mut Unit, step: Step, ending: &Ending, attempt:
 
 async fn handled(unit: &mut Unit, step: Step, ending: &Ending, attempt: u32) -> Result<Again, Coded> {
     unit.attempt = attempt.saturating_sub(1);
-    unit.is_muted = *ending == Ending::Muted;
+    unit.muted = (*ending == Ending::Muted).then_some(false);
     let answer = match step {
         // Once more, it would end this process.
         _ if code_of(ending) == Some(Code::CRASHES) => Err(Failure::Crashed),
@@ -65,7 +65,7 @@ async fn handled(unit: &mut Unit, step: Step, ending: &Ending, attempt: u32) -> 
             }
         }
     };
-    let is_done = matches!(ending, Ending::Done | Ending::Muted);
+    let is_done = ending.is_done();
     let (failed, beyond) = match answer {
         Ok(()) if is_done => {
             conclude(unit);
@@ -88,8 +88,7 @@ async fn handled(unit: &mut Unit, step: Step, ending: &Ending, attempt: u32) -> 
 
 /// The code with which it failed then, where it failed for good.
 fn code_of(ending: &Ending) -> Option<Code> {
-    let (Ending::Letter(code) | Ending::LetterHeld(code) | Ending::Held(code)) = ending else { return None };
-    code.strip_prefix("TM-").and_then(|number| Code::from_number(number.parse().ok()?))
+    ending.code()?.strip_prefix("TM-").and_then(|number| Code::from_number(number.parse().ok()?))
 }
 
 fn act_of(ending: &Ending, failed: Failed) -> Option<Act> {

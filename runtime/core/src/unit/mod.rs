@@ -9,7 +9,6 @@ mod run;
 mod settle;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -131,8 +130,8 @@ pub(crate) struct Unit {
     /// How it ended, once that is known, and what it was answered from outside in its last attempt: for the journal.
     pub(crate) ended: Option<Ending>,
     pub(crate) answers: Vec<Answered>,
-    /// Whether it only catches up: what its handler emits does not leave.
-    pub(crate) is_muted: bool,
+    /// Where it only catches up, so that what its handler emits does not leave: whether that may call outside.
+    pub(crate) muted: Option<bool>,
     /// What a call to the outside is answered in a replay; none in a live run.
     pub(crate) recorded: Option<Recorded>,
     /// The note of that which it left, and its number, where it commits by itself.
@@ -174,11 +173,13 @@ pub(crate) struct Made {
     pub(crate) settles: Settles,
     pub(crate) record: Record,
     pub(crate) way: Way,
+    /// Where it only catches up: whether its handler may call outside.
+    pub(crate) muted: Option<bool>,
 }
 
 impl Unit {
     pub(crate) fn new(home: Home, made: Made) -> Box<Self> {
-        let Made { origin, settles, record, way } = made;
+        let Made { origin, settles, record, way, muted } = made;
         let env = &home.env;
         let handler = env.service.handler_of(way);
         Box::new(Self {
@@ -205,8 +206,8 @@ impl Unit {
             id_base: None,
             ended: None,
             answers: Vec::new(),
-            is_muted: false,
-            recorded: None,
+            muted,
+            recorded: muted.map(|may_call| Recorded { may_call, ..Recorded::default() }),
             note: None,
             draws: 0,
             timers: 0,
@@ -219,13 +220,7 @@ impl Unit {
     pub(crate) fn of_runtime(home: Home, origin: TopicPartition) -> Box<Self> {
         let record =
             Record { offset: 0, timestamp: Timestamp::default(), key: None, value: None, headers: Headers::default() };
-        Self::new(home, Made { origin, settles: Settles::Nothing, record, way: Way::NOWHERE })
-    }
-
-    /// From here on it only catches up. `calls`: its handler may call outside.
-    pub(crate) fn mute(&mut self, calls: bool) {
-        self.is_muted = true;
-        self.recorded = Some(Recorded { answers: VecDeque::new(), may_call: calls });
+        Self::new(home, Made { origin, settles: Settles::Nothing, record, way: Way::NOWHERE, muted: None })
     }
 
     pub(crate) fn registered(&self) -> &Registered {

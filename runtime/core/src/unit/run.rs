@@ -156,7 +156,7 @@ async fn attempt_and_commit(unit: &mut Unit) -> Result<Answer, Failure> {
     }
     let Err(failure) = attempt_once(unit).await else {
         conclude(unit);
-        unit.ended = Some(if unit.is_muted { Ending::Muted } else { Ending::Done });
+        unit.ended = Some(if unit.muted.is_some() { Ending::Muted } else { Ending::Done });
         return Ok(commit(unit).await);
     };
     let transaction = unit.transaction.take();

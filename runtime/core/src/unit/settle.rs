@@ -178,7 +178,7 @@ pub(super) async fn is_copy(unit: &mut Unit) -> Result<bool, Coded> {
 
 /// Adds to an attempt that succeeded what follows from it: its event is known, it is parked no more, and its letter is closed.
 pub(super) fn conclude(unit: &mut Unit) {
-    if unit.is_muted {
+    if unit.muted.is_some() {
         unit.outputs.clear();
     }
     unit.leave();
@@ -233,7 +233,7 @@ impl Unit {
             since: self.now.as_millis(),
             past: self.past.clone(),
             redriven: self.redriven.clone(),
-            muted: self.is_muted.then(|| self.recorded.as_ref().is_some_and(|recorded| recorded.may_call)),
+            muted: self.muted,
             ..Parked::new(&self.name(), &self.origin, &self.record, own_id)
         }
     }

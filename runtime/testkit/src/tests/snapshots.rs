@@ -1,6 +1,5 @@
 //! A replay that begins with the state of any moment ends with the state of the end.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,26 +11,14 @@ use tidemill_core::limits::Limits;
 use tidemill_core::parking;
 use tidemill_core::ports::{Broker, Change, Durability, Entry, KeyRange, NoObserver};
 use tidemill_core::record::TopicPartition;
-use tidemill_core::replay::{Act, Bounds, Coming, Course, Look, Session, Span, Survey, Told};
+use tidemill_core::replay::{Bounds, Course, Session, Span, Survey};
 use tidemill_core::service::HandlerBuilder;
 use tidemill_embedded::store;
 
 use super::stage::{GROUP, IN, Stage, limits, partition};
 use super::work::Task;
 use crate::fakes::{Shape, block_on, ports};
-use crate::replayed::compare_states;
-
-struct All;
-
-impl Look for All {
-    fn wants(&mut self, _: &Coming<'_>) -> Act {
-        Act::Run
-    }
-
-    fn see(&mut self, _: Told) -> Result<ControlFlow<()>, Coded> {
-        unreachable!("nothing is told")
-    }
-}
+use crate::replayed::{Silent, compare_states};
 
 /// Runs all that came after a moment, beginning with its state.
 async fn on_from(stage: &Stage, (reach, entries): &(Reach, Vec<Entry>)) -> Result<Vec<Entry>, Coded> {
@@ -47,7 +34,7 @@ async fn on_from(stage: &Stage, (reach, entries): &(Reach, Vec<Entry>)) -> Resul
     session.begin(0, Arc::clone(&held)).await?;
     let course = Course::new(&mut session, topics, 0, Bounds::default()).passing(reach.beyond.clone());
     let span = Span { from, first: from, last: u64::MAX };
-    course.run(journal, span, &store::memory, &mut All).await?;
+    course.run(journal, span, &store::memory, &mut Silent).await?;
     held.scan(&KeyRange::all(), usize::MAX)
 }
 

@@ -6,7 +6,7 @@
 
 mod broker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::headers::Headers;
-use tidemill_core::ports::Topics;
+use tidemill_core::ports::{TopicInfo, Topics};
 use tidemill_core::reader::Reader;
 use tidemill_core::record::{Record, TopicPartition};
 use tidemill_core::time::Timestamp;
@@ -40,6 +40,20 @@ pub(crate) struct Topic {
     pub(crate) partitions: u32,
     /// Its own id: another one where a topic of the same name was made again.
     pub(crate) id: String,
+}
+
+/// What is known of those of these topics that exist.
+pub(crate) async fn known<'t>(
+    topics: &Arc<dyn Topics>,
+    names: impl IntoIterator<Item = &'t Arc<str>>,
+) -> Result<BTreeMap<String, Topic>, Coded> {
+    let mut known = BTreeMap::new();
+    for name in names {
+        if let Some(TopicInfo { partitions, id }) = topics.describe(name).await? {
+            known.insert(name.to_string(), Topic { partitions, id: id.to_string() });
+        }
+    }
+    Ok(known)
 }
 
 /// The first line.
@@ -105,12 +119,9 @@ pub(crate) async fn write(topics: &Arc<dyn Topics>, parts: &Parts, into: &Path) 
     let cannot = |error: io::Error| {
         Coded::new(Code::REPORT_NOT_WRITTEN, format!("{} cannot be written: {error}", into.display()))
     };
-    let mut known = BTreeMap::new();
-    for TopicPartition { topic, .. } in parts.keys() {
-        if let Some(info) = topics.describe(topic).await? {
-            known.insert(topic.to_string(), Topic { partitions: info.partitions, id: info.id.to_string() });
-        }
-    }
+    // Each once: a topic has several partitions.
+    let names: BTreeSet<&Arc<str>> = parts.keys().map(|partition| &partition.topic).collect();
+    let known = known(topics, names).await?;
     let mut file = BufWriter::new(File::create(into).map_err(cannot)?);
     let line = |file: &mut BufWriter<File>, data: String| writeln!(file, "{data}").map_err(cannot);
     line(&mut file, text(&Head { format: FORMAT, topics: known }))?;

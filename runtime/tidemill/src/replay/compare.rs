@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 use tidemill_core::code::Coded;
 use tidemill_core::headers;
-use tidemill_core::journal::Ending;
 use tidemill_core::record::{Position, Record};
 use tidemill_core::replay::{Emission, Join, Joined, KEPT_BYTES, Told};
 use tidemill_core::time::Timestamp;
@@ -112,17 +111,12 @@ impl Part {
         self.found.records += 1;
         self.join.emits(told);
         self.saw(told.at, told.at);
-        let kind = match (&told.noted.ended, &told.failure) {
-            (Ending::Done | Ending::Muted, Some(_)) => Kind::Failing,
-            (Ending::Done | Ending::Muted, None) | (_, Some(_)) => return,
-            (_, None) if told.is_handled => Kind::Mended,
+        let (kind, count) = match (told.noted.ended.is_done(), &told.failure) {
+            (true, Some(_)) => (Kind::Failing, &mut self.found.failing),
+            (false, None) if told.is_handled => (Kind::Mended, &mut self.found.mended),
             _ => return,
         };
-        if kind == Kind::Failing {
-            self.found.failing += 1;
-        } else {
-            self.found.mended += 1;
-        }
+        *count += 1;
         self.found.note(Difference {
             kind,
             position: told.position.to_string(),

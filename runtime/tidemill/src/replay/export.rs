@@ -2,19 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tidemill_core::code::Coded;
 use tidemill_core::internal;
 use tidemill_core::record::TopicPartition;
-use tidemill_core::replay::{Bounds, Survey};
+use tidemill_core::replay::{Bounds, SLOWEST, Survey};
 use tidemill_core::time::Timestamp;
 
 use super::Replay;
 use crate::exported::{self, Parts};
-
-/// By how much older than others a record can be that stands behind them: its unit was that slow.
-const SLOWEST: Duration = Duration::from_hours(1);
 
 /// Writes what replays of these ranges need: the pages of the services' journals, the records that they name, and what was emitted at that time;
 /// without a range all there is. Of a service without a journal, the records of its inputs. Answers how many records that are. A file that

@@ -109,18 +109,8 @@ pub enum Timer {
 
 /// How a unit ended, in words.
 pub(crate) fn ended(ending: &Ending) -> String {
-    match ending {
-        Ending::Done => "done".to_owned(),
-        Ending::Muted => "backfilled".to_owned(),
-        Ending::Passed => "passed".to_owned(),
-        Ending::Copy => "copy".to_owned(),
-        Ending::Queued => "queued".to_owned(),
-        Ending::Parked(_) => "parked".to_owned(),
-        Ending::Letter(code) => format!("dead-lettered ({code})"),
-        Ending::LetterHeld(code) | Ending::Held(code) => format!("held ({code})"),
-        Ending::Refused => "refused".to_owned(),
-        Ending::Commanded => "commanded".to_owned(),
-    }
+    let code = ending.code().map(|code| format!(" ({code})")).unwrap_or_default();
+    format!("{}{code}", ending.name())
 }
 
 impl Shown {

@@ -79,12 +79,12 @@ pub async fn create(
     for shard in 0..broker.shards(service).await? {
         let entries = broker.state(service, shard, &KeyRange::all(), usize::MAX).await?;
         let Some(reach) = journal::reach(&entries) else { continue };
-        let partition = TopicPartition::new(journal.as_str(), shard);
-        let survey = Survey::of(&topics, partition, &Bounds::default()).await?;
         if reach.number == 0 {
             // Its first page is not written yet: a replay begins with the journal.
             continue;
         }
+        let partition = TopicPartition::new(journal.as_str(), shard);
+        let survey = Survey::of(&topics, partition, &Bounds::default()).await?;
         let Some(offset) = survey.offset_of(reach.number) else {
             let message = format!(
                 "page {} of {journal}-{shard}, as of which the state is, is not in the topic: it may be on its way there; \

@@ -1,7 +1,5 @@
 //! What `--where` can ask of a unit that ran again.
 
-use tidemill_core::journal::Ending;
-
 use crate::command::filter::{Fact, Field, Filter};
 use crate::replay::Told;
 
@@ -26,22 +24,8 @@ fn fact<'t>(service: &'t str, told: &'t Told, field: Field) -> Fact<'t> {
         Field::Attempts => Fact::Number(told.noted.attempt.into()),
         Field::Time => Fact::Time(told.at),
         Field::Message => text(told.failure.as_ref().map(|failure| failure.message.as_str())),
-        Field::Code => match &told.noted.ended {
-            Ending::Letter(code) | Ending::LetterHeld(code) | Ending::Held(code) => Fact::Text(code),
-            _ => Fact::Nothing,
-        },
-        Field::State => Fact::Text(match &told.noted.ended {
-            Ending::Done => "done",
-            Ending::Muted => "backfilled",
-            Ending::Passed => "passed",
-            Ending::Copy => "copy",
-            Ending::Queued => "queued",
-            Ending::Parked(_) => "parked",
-            Ending::Letter(_) => "dead-lettered",
-            Ending::LetterHeld(_) | Ending::Held(_) => "held",
-            Ending::Refused => "refused",
-            Ending::Commanded => "commanded",
-        }),
+        Field::Code => text(told.noted.ended.code()),
+        Field::State => Fact::Text(told.noted.ended.name()),
         Field::Class | Field::Fingerprint | Field::Round => Fact::Nothing,
     }
 }

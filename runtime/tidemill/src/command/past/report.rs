@@ -53,6 +53,8 @@ pub(super) struct Report {
     filter: Option<Filter>,
     limit: u64,
     summary: Summary,
+    /// Whether anything is not as it was.
+    differs: bool,
     /// What is printed at the end, where all is one object.
     held: Vec<serde_json::Value>,
     /// Where units are printed: a line for each would be a call of the system for each.
@@ -65,7 +67,7 @@ impl Report {
     pub(super) fn new(form: Form, filter: Option<Filter>, limit: Option<u64>) -> Self {
         let (summary, held) = (Summary::default(), Vec::new());
         let out = BufWriter::with_capacity(OUT_BYTES, std::io::stdout());
-        Self { form, filter, limit: limit.unwrap_or(u64::MAX), summary, held, out, is_unread: false }
+        Self { form, filter, limit: limit.unwrap_or(u64::MAX), summary, differs: false, held, out, is_unread: false }
     }
 
     /// Whether no unit ran that was meant.
@@ -124,6 +126,7 @@ impl Report {
 
     /// Prints how a replay compares.
     pub(super) fn compared(&mut self, name: &str, comparison: Comparison) -> Result<(), Coded> {
+        self.differs |= !comparison.is_equal();
         let Comparison {
             records,
             emitted,
@@ -168,10 +171,6 @@ impl Report {
     /// Prints what all came to; problems where anything differs.
     pub(super) fn end(self) -> Result<Exit, Coded> {
         let Summary { records, emitted, unknown, .. } = self.summary;
-        let differs = self.summary.compared.as_ref().is_some_and(|compared| {
-            let Compared { different, missing, extra, moved, failing, mended, .. } = *compared;
-            different + missing + extra + moved + failing + mended > 0
-        });
         match self.form {
             Form::Table if self.summary.compared.is_some() => {}
             Form::Table => print(format!("{records} units ran again and emitted {emitted} events"))?,
@@ -189,7 +188,7 @@ impl Report {
                 "units could not run: what they handled was parked or scheduled before the state begins"
             );
         }
-        Ok(if differs { Exit::Problems } else { Exit::Done })
+        Ok(if self.differs { Exit::Problems } else { Exit::Done })
     }
 }
 

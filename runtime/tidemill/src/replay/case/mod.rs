@@ -4,6 +4,7 @@ mod parts;
 mod schemas;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tidemill_core::code::{Code, Coded};
 use tidemill_core::journal::{Cause, Noted};
-use tidemill_core::ports::{Durability, Schemas, TopicInfo, Topics};
+use tidemill_core::ports::{Durability, Schemas, Topics};
 use tidemill_core::replay::{Before, Needs, Session, Told, Wanted};
 use tidemill_core::service::ServiceBuilder;
 use tidemill_core::state::{decode, encode};
@@ -21,7 +22,7 @@ use tidemill_embedded::store;
 use super::shown::ended;
 use super::{Replay, Shown};
 use crate::config::Configuration;
-use crate::exported::{Exported, Topic, Written};
+use crate::exported::{Exported, Topic, Written, known};
 use crate::host::{Host, Stopwatch, event_loop};
 use crate::said::Said;
 use parts::{Call, Kept, bytes};
@@ -182,11 +183,11 @@ impl Replay {
         let mut found = None;
         replay
             .each(wanted, |told, _| {
-                Ok(if found.is_none() && is_meant(&told) {
+                Ok(if is_meant(&told) {
                     found = Some(told);
-                    std::ops::ControlFlow::Break(())
+                    ControlFlow::Break(())
                 } else {
-                    std::ops::ControlFlow::Continue(())
+                    ControlFlow::Continue(())
                 })
             })
             .await?;
@@ -196,12 +197,8 @@ impl Replay {
     }
 
     async fn case(&self, told: Told, schemas: Vec<Schema>) -> Result<Case, Coded> {
-        let (topics, mut shape) = (self.broker.topics(), BTreeMap::new());
-        for topic in self.service.input_topics().chain(self.service.output_topics()) {
-            if let Some(TopicInfo { partitions, id }) = topics.describe(topic).await? {
-                shape.insert(topic.to_string(), Topic { partitions, id: id.to_string() });
-            }
-        }
+        let names = self.service.input_topics().chain(self.service.output_topics());
+        let topics = known(&self.broker.topics(), names).await?;
         let Told { position, id, event, handler, at, mut noted, needs, .. } = told;
         let Needs { shard, topic, record, state } = needs.expect("that is what was wanted");
         let about = About {
@@ -223,7 +220,7 @@ impl Replay {
             state: state.iter().map(Kept::of).collect(),
             calls,
             noted: Said::base64(&encode(&noted).expect("a struct of plain parts can be written")),
-            topics: shape,
+            topics,
             schemas,
             settings: self.settings.clone(),
         })
