@@ -7,6 +7,7 @@
 pub mod command;
 pub mod config;
 mod exported;
+mod files;
 pub mod host;
 pub mod prelude;
 pub mod query;

@@ -62,6 +62,12 @@ struct Line {
     end: u64,
 }
 
+impl Line {
+    fn place(&self) -> TopicPartition {
+        TopicPartition::new(self.topic.as_str(), self.partition)
+    }
+}
+
 /// Shows what would be caught up with, and has the service do so when it runs next.
 pub(super) async fn backfill(host: &Host, wanted: &Wanted, output: Output) -> Result<Exit, Coded> {
     host.prepare().await?;
@@ -74,13 +80,12 @@ pub(super) async fn backfill(host: &Host, wanted: &Wanted, output: Output) -> Re
             // Operators' commands are not history.
             let is_own = service.own_topics().any(|(own, _)| **own == *line.topic);
             let to = if is_own { To::StaysOr(line.end) } else { To::NotAfter(line.from) };
-            (TopicPartition::new(line.topic.as_str(), line.partition), to)
+            (line.place(), to)
         };
-        let until: BTreeMap<TopicPartition, u64> =
-            plan.iter().map(|line| (TopicPartition::new(line.topic.as_str(), line.partition), line.end)).collect();
+        let ends: BTreeMap<TopicPartition, u64> = plan.iter().map(|line| (line.place(), line.end)).collect();
         let changes = |before: &Before, unfinished: Option<Handover>| {
             let of = |(partition, before): (&TopicPartition, &Option<Progress>)| {
-                let end = || Progress::starting_at(until.get(partition).copied().unwrap_or_default());
+                let end = || Progress::starting_at(ends[partition]);
                 let stood = before.clone().unwrap_or_else(end);
                 // Where it was to go on as ever, it still is.
                 let was_to = unfinished.as_ref().and_then(|unfinished| unfinished.until.get(&*partition.topic));

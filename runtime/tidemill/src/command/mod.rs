@@ -5,6 +5,7 @@
 mod backfill;
 mod beside;
 mod database;
+mod decision;
 mod describe;
 mod filter;
 mod lag;
@@ -117,11 +118,15 @@ pub(crate) fn report(error: &Coded) {
 /// Prints data on standard output, with a line feed. A reader that has enough and went away is no error.
 pub fn print(data: impl Display) -> Result<(), Coded> {
     let mut out = std::io::stdout().lock();
-    match writeln!(out, "{data}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Coded::new(Code::WRITE_FAILED, format!("standard output cannot be written: {error}")))
-        }
-        _ => Ok(()),
+    is_read(writeln!(out, "{data}").and_then(|()| out.flush())).map(drop)
+}
+
+/// Whether somebody still reads what was written to standard output.
+pub(crate) fn is_read(written: std::io::Result<()>) -> Result<bool, Coded> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Coded::new(Code::WRITE_FAILED, format!("standard output cannot be written: {error}"))),
     }
 }
 

@@ -21,6 +21,7 @@ use tidemill_core::reader::Reader;
 use tidemill_core::record::{Record, TopicPartition};
 use tidemill_core::time::Timestamp;
 
+use crate::files::not_written;
 use crate::said::Said;
 
 pub(crate) use broker::Exported;
@@ -116,9 +117,7 @@ pub(crate) type Parts = BTreeMap<TopicPartition, (u64, u64)>;
 
 /// Writes these parts of partitions, and answers how many records they hold. A file that cannot be written is an error (TM-0203).
 pub(crate) async fn write(topics: &Arc<dyn Topics>, parts: &Parts, into: &Path) -> Result<u64, Coded> {
-    let cannot = |error: io::Error| {
-        Coded::new(Code::REPORT_NOT_WRITTEN, format!("{} cannot be written: {error}", into.display()))
-    };
+    let cannot = |error: io::Error| not_written(into, &error);
     // Each once: a topic has several partitions.
     let names: BTreeSet<&Arc<str>> = parts.keys().map(|partition| &partition.topic).collect();
     let known = known(topics, names).await?;

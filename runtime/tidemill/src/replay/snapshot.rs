@@ -18,6 +18,8 @@ use tidemill_core::replay::{Bounds, Survey};
 use tidemill_core::time::Timestamp;
 use tidemill_embedded::store;
 
+use crate::files::not_written;
+
 /// The form of the files that this build writes and reads.
 const FORMAT: u32 = 1;
 /// What the names of files end with.
@@ -69,11 +71,7 @@ pub async fn create(
     };
     let named = at.to_string().replace(':', "-");
     let (made, unfinished) = (folder.join(service).join(&named), folder.join(service).join(format!(".{named}")));
-    let written = |path: &Path, done: io::Result<()>| {
-        done.map_err(|error| {
-            Coded::new(Code::REPORT_NOT_WRITTEN, format!("{} cannot be written: {error}", path.display()))
-        })
-    };
+    let written = |path: &Path, done: io::Result<()>| done.map_err(|error| not_written(path, &error));
     written(&unfinished, fs::create_dir_all(&unfinished))?;
     let mut all = Vec::new();
     for shard in 0..broker.shards(service).await? {

@@ -6,20 +6,19 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::builder::NonEmptyStringValueParser;
 use serde::Serialize;
 use tidemill_core::code::{Coded, Exit};
-use tidemill_core::internal::{self, Became, Command, Operation, Order, Wish};
+use tidemill_core::internal::{self, Became, Command, Operation, Wish};
 use tidemill_core::outputs::{Address, Outputs};
 use tidemill_core::parking::Parked;
 use tidemill_core::time::Timestamp;
 
 use super::closings::{Closings, State};
 use super::{book, lot};
+use crate::command::decision::Decision;
 use crate::command::site::Site;
 use crate::command::{Output, print, print_json, report, table};
 use crate::config::duration;
-use crate::host::Host;
 
 /// The most commands that are published at a time.
 const MOST_AT_ONCE: u32 = 500;
@@ -31,15 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How something is carried out.
 #[derive(Debug, clap::Args)]
 pub(super) struct Execution {
-    /// Do it. Without this, what would be done is shown and nothing is changed.
-    #[arg(long, requires = "reason")]
-    execute: bool,
-    /// Why; it is recorded.
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    reason: Option<String>,
-    /// Who wants it; it is recorded.
-    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true, default_value = "unknown")]
-    by: String,
+    #[command(flatten)]
+    decision: Decision,
     /// How many commands are sent, at most.
     #[arg(long, value_name = "N/s", value_parser = rate, default_value = "1000/s")]
     rate: NonZeroU32,
@@ -149,7 +141,7 @@ pub(super) async fn carry_out(
 ) -> Result<Exit, Coded> {
     let mut stages = vec![Stage::Planned; acts.len()];
     let mut exit = Exit::Done;
-    if how.execute {
+    if how.decision.execute {
         stages.fill(Stage::NotSent);
         let mut sending = Sending::new(site, &acts, how, stages);
         exit = sending.carry_out().await?;
@@ -167,7 +159,7 @@ pub(super) async fn carry_out(
     let sent = stages.iter().filter(|stage| matches!(stage, Stage::Sent | Stage::Answered(_))).count();
     let summary = Summary {
         act: acts.first().map_or("", |act| act.wish.name()),
-        executed: how.execute,
+        executed: how.decision.execute,
         count: acts.len(),
         keys: keys.len(),
         sent,
@@ -269,12 +261,7 @@ impl<'a> Sending<'a> {
                 self.stages[place] = Stage::Closed;
                 continue;
             }
-            let order = Order {
-                id: Host::new_id(),
-                by: self.how.by.clone(),
-                reason: self.how.reason.clone().unwrap_or_default(),
-                at: now.as_millis(),
-            };
+            let order = self.how.decision.order(now);
             let id = order.id.clone();
             let command = Command { order, wish: act.wish.clone(), target: act.target.clone() };
             let (value, headers) = command.to_record();

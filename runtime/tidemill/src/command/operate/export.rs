@@ -5,11 +5,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use serde::Serialize;
-use tidemill_core::code::{Code, Coded, Exit};
+use tidemill_core::code::{Coded, Exit};
 
 use super::book::Entry;
 use super::shown::whole;
 use crate::command::{Output, print, print_json};
+use crate::files::not_written;
 
 #[derive(Serialize)]
 struct Done<'a> {
@@ -19,9 +20,7 @@ struct Done<'a> {
 
 /// Writes them, byte for byte. A file that cannot be written is an error (TM-0203).
 pub(super) fn write(entries: &[Entry], into: &Path, output: Output) -> Result<Exit, Coded> {
-    write_lines(entries, into).map_err(|error| {
-        Coded::new(Code::REPORT_NOT_WRITTEN, format!("{} cannot be written: {error}", into.display()))
-    })?;
+    write_lines(entries, into).map_err(|error| not_written(into, &error))?;
     let done = Done { exported: entries.len(), into };
     match output {
         Output::Json => print_json(&done)?,

@@ -14,6 +14,7 @@ use super::{Selected, Within, watched};
 use crate::command::site::Site;
 use crate::command::{Options, Output, print, print_json};
 use crate::config::Configuration;
+use crate::files::not_written;
 use crate::replay::{About, Case, Replay, Shown};
 use crate::telemetry;
 
@@ -80,8 +81,7 @@ impl Capture {
 fn write(path: &Path, text: &str) -> Result<(), Coded> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let made = folder.map_or(Ok(()), fs::create_dir_all);
-    made.and_then(|()| fs::write(path, text))
-        .map_err(|error| Coded::new(Code::REPORT_NOT_WRITTEN, format!("{} cannot be written: {error}", path.display())))
+    made.and_then(|()| fs::write(path, text)).map_err(|error| not_written(path, &error))
 }
 
 /// Options of `debug`.

@@ -3,9 +3,9 @@
 use clap::Args;
 use serde::Serialize;
 use tidemill_core::code::{Code, Coded, Exit};
-use tidemill_core::internal::Order;
 use tidemill_core::replay::Told;
 
+use crate::command::decision::Decision;
 use crate::command::{print, print_json};
 use crate::host::Host;
 use crate::replay::{Replay, Sent};
@@ -19,15 +19,8 @@ pub(super) struct Emit {
     /// The topic that events go to, whatever theirs is.
     #[arg(long, value_name = "TOPIC", requires = "emit")]
     into: Option<String>,
-    /// Do it. Without, it is only said what would be done.
-    #[arg(long, requires = "emit", requires = "reason")]
-    execute: bool,
-    /// Why; it is recorded.
-    #[arg(long, value_name = "TEXT", requires = "emit")]
-    reason: Option<String>,
-    /// Who wants it; it is recorded.
-    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true, default_value = "unknown")]
-    by: String,
+    #[command(flatten)]
+    decision: Decision,
 }
 
 #[derive(Serialize)]
@@ -41,8 +34,13 @@ pub(super) struct Done {
 }
 
 impl Emit {
-    pub(super) const fn is_wanted(&self) -> bool {
-        self.is_wanted
+    /// Whether it is wanted. What is decided of it without it is an error (TM-0102).
+    pub(super) fn is_wanted(&self) -> Result<bool, Coded> {
+        if !self.is_wanted && (self.decision.execute || self.decision.reason.is_some()) {
+            let message = "--execute and --reason are about what --emit publishes";
+            return Err(Coded::new(Code::BAD_VALUE, message));
+        }
+        Ok(self.is_wanted)
     }
 
     pub(super) async fn carry_out(
@@ -52,15 +50,10 @@ impl Emit {
         is_meant: impl FnMut(&Told) -> bool,
     ) -> Result<Done, Coded> {
         let into = self.into.clone().unwrap_or_default();
-        let order = self.execute.then(|| Order {
-            id: Host::new_id(),
-            by: self.by.clone(),
-            reason: self.reason.clone().unwrap_or_default(),
-            at: host.clock().now().as_millis(),
-        });
+        let order = self.decision.execute.then(|| self.decision.order(host.clock().now()));
         let Sent { units: records, failing, events: emitted } = replay.emit(&into, order.as_ref(), is_meant).await?;
         let service = replay.service().name().to_string();
-        Ok(Done { service, into, records, failing, emitted, executed: self.execute })
+        Ok(Done { service, into, records, failing, emitted, executed: self.decision.execute })
     }
 }
 

@@ -36,14 +36,14 @@ pub struct Replay {
 impl Replay {
     /// Replays these services, or those among them that `--service` names.
     pub(super) async fn carry_out(mut self, services: Vec<ServiceBuilder>) -> Result<Exit, Coded> {
-        let state = self.within.takes_state();
+        let (state, emits) = (self.within.takes_state(), self.emit.is_wanted()?);
         let site = Site::open(&self.within.place, services)?;
         let mut report = Report::new(self.form, self.selected.which.filter.clone(), self.limit);
         let mut sent = Vec::new();
         for name in &site.names {
             let replay = self.within.of(Replayed::of(&site.host, name)?, state).select(self.selected.selection());
             let work = async {
-                if self.emit.is_wanted() {
+                if emits {
                     let filter = self.selected.which.filter.as_ref();
                     sent.push(self.emit.carry_out(&site.host, &replay, |told| is_meant(filter, name, told)).await?);
                     Ok(())
@@ -56,7 +56,7 @@ impl Replay {
             };
             watched(&**site.host.clock(), &replay, work).await?;
         }
-        if self.emit.is_wanted() {
+        if emits {
             return emit::told(&sent, self.form == Form::Table);
         }
         if report.is_empty() && self.selected.names_one() {

@@ -1,15 +1,15 @@
 //! What a replay prints: unit by unit, or differences, and what all came to.
 
-use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
+use std::io::{self, BufWriter, Stdout, Write};
 use std::ops::ControlFlow;
 
 use serde::Serialize;
-use tidemill_core::code::{Code, Coded, Exit};
+use tidemill_core::code::{Coded, Exit};
 
 use super::Form;
 use super::fact::is_meant;
 use crate::command::filter::Filter;
-use crate::command::{print, print_json, print_line};
+use crate::command::{is_read, print, print_json, print_line};
 use crate::replay::{Comparison, Difference, Field, Ran, Replay, Shown};
 use crate::telemetry;
 
@@ -113,14 +113,7 @@ impl Report {
 
     /// A reader that has enough and went away is no error; the replay ends with it.
     fn wrote(&mut self, written: io::Result<()>) -> Result<(), Coded> {
-        match written {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.is_unread = true,
-            Err(error) => {
-                let message = format!("standard output cannot be written: {error}");
-                return Err(Coded::new(Code::WRITE_FAILED, message));
-            }
-            Ok(()) => {}
-        }
+        self.is_unread |= !is_read(written)?;
         Ok(())
     }
 
