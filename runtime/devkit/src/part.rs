@@ -1,6 +1,6 @@
 //! A real part: one process over a folder, and the way from a process to somebody who answers.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub(crate) trait Part {
 
     /// The signal that asks it to end in order.
     const STOP: &'static str = "TERM";
+    /// What it says, and ends, while processes that the one before it left behind still hold the data. They end by themselves.
+    const HELD: Option<&'static str> = None;
 
     /// The folder that it lies in, as an absolute path.
     fn folder(&self) -> &Path;
@@ -45,29 +47,39 @@ pub(crate) fn log_of<P: Part>(folder: &Path) -> PathBuf {
     folder.join(format!("{}.log", P::WORD))
 }
 
-/// Starts a part's process and gives it to `keep`; then waits until it answers.
+/// Starts a part's process and gives it to `keep`, and waits until it answers; again where others still hold the data.
 pub(crate) fn run<P: Part, T>(
     part: &P,
-    keep: impl FnOnce(Child) -> Result<T, Error>,
-    child: impl FnOnce(&mut T) -> &mut Child,
+    keep: impl Fn(Child) -> Result<T, Error>,
+    child: impl Fn(&mut T) -> &mut Child,
 ) -> Result<T, Error> {
     let path = log_of::<P>(part.folder());
-    let log = File::options().create(true).append(true).open(&path);
+    let mut last = None;
+    let ran = wait::until(START_LIMIT, || {
+        let from = fs::metadata(&path).map_or(0, |about| about.len());
+        let ran = spawn(part, &path).and_then(&keep).and_then(|mut kept| {
+            let process = child(&mut kept);
+            ready(part, process, &path, from).inspect_err(|_| process::end(process))?;
+            Ok(kept)
+        });
+        let is_held = ran.is_err() && P::HELD.is_some_and(|words| log::since(&path, from).contains(words));
+        if is_held {
+            last = ran.err();
+            return None;
+        }
+        Some(ran)
+    });
+    ran.unwrap_or_else(|| Err(last.expect("it was tried")))
+}
+
+fn spawn<P: Part>(part: &P, path: &Path) -> Result<Child, Error> {
+    let log = File::options().create(true).append(true).open(path);
     let log = log.map_err(Error::io(format!("cannot write {}", path.display())))?;
-    let from = log.metadata().map_or(0, |about| about.len());
     let errors = log.try_clone().map_err(Error::io("cannot open the log twice"))?;
     let mut command = part.command()?;
     process::detach(&mut command);
-    let started = command
-        .current_dir(part.folder())
-        .stdout(Stdio::from(log))
-        .stderr(Stdio::from(errors))
-        .spawn()
-        .map_err(Error::io(format!("cannot start {}", P::NAME)))?;
-    let mut kept = keep(started)?;
-    let process = child(&mut kept);
-    ready(part, process, &path, from).inspect_err(|_| process::end(process))?;
-    Ok(kept)
+    command.current_dir(part.folder()).stdout(Stdio::from(log)).stderr(Stdio::from(errors));
+    command.spawn().map_err(Error::io(format!("cannot start {}", P::NAME)))
 }
 
 fn ready<P: Part>(part: &P, child: &mut Child, path: &Path, from: u64) -> Result<(), Error> {

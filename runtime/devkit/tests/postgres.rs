@@ -38,6 +38,38 @@ fn where_it_is_outlives_a_crash_and_a_stop() {
     assert!(!folder.exists(), "{} is left", folder.display());
 }
 
+/// The process of this server that writes checkpoints, as Linux tells.
+fn checkpointer(postgres: &mut Postgres) -> Option<String> {
+    let first = postgres.process_id()?;
+    let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).ok()?;
+    let is_it = |process: &&str| {
+        fs::read_to_string(format!("/proc/{process}/cmdline")).is_ok_and(|line| line.contains("checkpointer"))
+    };
+    children.split_whitespace().find(is_it).map(str::to_owned)
+}
+
+#[test]
+fn what_a_crash_left_behind_is_waited_for() {
+    let Some(mut postgres) = postgres::own_for_tests("what a Postgres leaves behind", &Options::default()) else {
+        return;
+    };
+    let Some(left) = checkpointer(&mut postgres) else {
+        eprintln!("this system does not tell whose child a process is");
+        return;
+    };
+    let shell = |script: &str| {
+        let spawned = Command::new("sh").args(["-c", script]).spawn();
+        spawned.expect("there is a shell")
+    };
+    assert!(shell(&format!("kill -s STOP {left}")).wait().expect("it ends").success());
+    postgres.kill();
+    // It holds the data while the next one starts.
+    let mut later = shell(&format!("sleep 0.5; kill -s CONT {left}"));
+    postgres.restart().expect("it starts once that is gone");
+    assert!(answers(&postgres));
+    later.wait().expect("it ends");
+}
+
 #[test]
 fn a_setting_that_is_none_is_told() {
     let settings = vec![("max_connections".to_owned(), "many".to_owned())];

@@ -86,6 +86,8 @@ impl Part for Server {
     const WORD: &'static str = "postgres";
     /// It lets clients finish when it is terminated, and waits for them.
     const STOP: &'static str = "INT";
+    /// Each connection has a process, which ends some time after the first one was killed; a busy machine takes its time.
+    const HELD: Option<&'static str> = Some("pre-existing shared memory block");
 
     fn folder(&self) -> &Path {
         &self.folder
