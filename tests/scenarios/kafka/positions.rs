@@ -1,5 +1,7 @@
 //! Positions that are moved: by the service's own command, by others, and under a service that runs.
 
+use devkit::kafka::Options;
+
 use super::audit;
 use super::feed::feed_once;
 use super::tally::{Stage, until};
@@ -52,4 +54,26 @@ fn positions_move_with_the_state_or_not_at_all() {
     assert!(errors.contains("error TM-0407: "), "{errors}");
     instance.stop();
     assert_eq!(counts(&stage), [100, 100, 100]);
+}
+
+/// More than can be moved while a membership lasts that nobody looks after.
+const MANY: u32 = 96;
+
+#[test]
+fn many_shards_are_moved_in_one_go() {
+    // A member has to be looked after every second.
+    let short =
+        Options { properties: vec![("group.min.session.timeout.ms".into(), "100".into())], ..Options::default() };
+    let partitions = format!("topics.partitions={MANY}");
+    let settings = [partitions.as_str(), "kafka.session_timeout=1s", "kafka.heartbeat=100ms", "drain=500ms"];
+    let Some(stage) = Stage::without_topics("positions of many shards on Kafka", &short, &settings) else { return };
+    let good = |command: &[&str]| {
+        let output = stage.call(command);
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    good(&["topics"]);
+    feed_once(&stage, &(1..=100).map(|number| ("a", number)).collect::<Vec<_>>());
+    stage.drain();
+    good(&["reset", "--to", "earliest", "--state", "drop", "--execute"]);
+    assert!(counts(&stage).is_empty(), "the state is gone");
 }

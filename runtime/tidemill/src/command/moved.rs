@@ -17,8 +17,8 @@ use tidemill_core::code::{Code, Coded};
 use tidemill_core::handover::Handover;
 use tidemill_core::outputs::Outputs;
 use tidemill_core::ports::{
-    Answer, Change, CommitBatch, Committing, Entry, Generation, KeyRange, LogEvent, Member, ShardCommit, Subscription,
-    UnitEffects,
+    Answer, Change, CommitBatch, Committing, Entry, Generation, KeyRange, Log, LogEvent, Member, ShardCommit,
+    Subscription,
 };
 use tidemill_core::progress::Progress;
 use tidemill_core::record::TopicPartition;
@@ -108,7 +108,8 @@ pub(super) async fn move_group(host: &Host, service: &Service, wanted: Move<'_>)
     for shard in shards {
         let partitions: Vec<TopicPartition> = all.iter().filter(|known| known.partition == shard).cloned().collect();
         let generation = partitions.iter().map(|partition| held[partition]).max().unwrap_or_default();
-        move_shard(&member.commits, shard, generation, partitions, &wanted).await?;
+        let moved = move_shard(&member.commits, shard, generation, partitions, &wanted);
+        looked_after(&mut *member.log, moved).await?;
     }
     member.log.leave();
     Ok(())
@@ -147,6 +148,25 @@ async fn hold(
         }
     }
     Ok(held)
+}
+
+/// Does this while the membership is looked after: the group gives up a member that says nothing for long.
+async fn looked_after<T>(log: &mut dyn Log, work: impl Future<Output = Result<T, Coded>>) -> Result<T, Coded> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        loop {
+            match log.poll(cx, 0, &mut Vec::new()) {
+                Poll::Pending => return work.as_mut().poll(cx),
+                Poll::Ready(Err(cause)) => return Poll::Ready(Err(cause)),
+                Poll::Ready(Ok(Some(LogEvent::Revoked { .. } | LogEvent::Lost { .. }))) => {
+                    let message = "somebody else came into the group before all of it was moved; do it again";
+                    return Poll::Ready(Err(Coded::new(Code::GROUP_ACTIVE, message)));
+                }
+                Poll::Ready(Ok(Some(LogEvent::Assigned { .. } | LogEvent::Paused | LogEvent::Resumed) | None)) => {}
+            }
+        }
+    })
+    .await
 }
 
 async fn move_shard(
@@ -193,9 +213,8 @@ async fn move_shard(
             let mut transaction = commits.begin(shard, generation).await?;
             let more = (wanted.changes)(&before, known(transaction.get(&handover::key()).await?));
             let gone = removals(wanted.removes, async |range| transaction.scan(range, PAGE).await).await?;
-            let changes = with(gone, more);
-            let effects = UnitEffects { done: None, changes, once: None, outputs: Outputs::default() };
-            done(transaction.commit(effects).await)?;
+            drop(transaction);
+            commit.changes = with(gone, more);
             let both = CommitBatch { shards: vec![traces, commit], outputs: Outputs::default(), units: 0 };
             done(commits.fold(Arc::new(both)).await)
         }
