@@ -258,3 +258,6 @@ async fn removals(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
